@@ -1,0 +1,222 @@
+package keepalive
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// maxBody bounds what a ping may carry.
+const maxBody = 4 << 10
+
+// retryAfter is how many seconds a page waits after a ping that met a failing
+// store.
+const retryAfter = "5"
+
+// Handler serves the endpoints below Config.Path, for programs that keep the
+// LoadAndSave of scs. It must stand outside of that, or every ping would write
+// back a copy of the session; if it finds itself inside, it says so once through
+// Config.Logger.
+//
+//	POST ping         extends the session, never beyond its deadline
+//	GET  ping         looks and extends nothing
+//	GET  keepalive.js the script
+//
+// Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
+// until the session ends if nothing touches it again and until it ends in any
+// case; 401 without a live session; 403 to a POST from another origin; 405 to
+// other methods; 503 with Retry-After when the store fails. A POST may carry
+// inactive=N, the milliseconds since the user's last input, as a form or plain
+// text of up to 4 KB: the idle timeout is then counted from there. That can only
+// shorten what the ping gains. A number that can't be read answers 400.
+//
+// A persistent cookie of scs lasts only until the idle expiry, so a POST sends
+// it again. (Below the Manager's own LoadAndSave cookies last until the
+// deadline, and pings send none.)
+func (m *Manager) Handler() http.Handler { return m.endpoints(true) }
+
+// endpoints is Handler. resend tells that scs wrote the cookies.
+func (m *Manager) endpoints(resend bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.once.Do(m.start)
+		switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, m.cfg.Path), "/") {
+		case "ping":
+			m.ping(w, r, resend)
+		case "keepalive.js":
+			if allowed(w, r, "GET, HEAD") {
+				m.script.serve(w, r)
+			}
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// allowed answers 405 to a method that is not in the list.
+func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
+	for method := range strings.SplitSeq(methods, ", ") {
+		if r.Method == method {
+			return true
+		}
+	}
+	w.Header().Set("Allow", methods)
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	return false
+}
+
+// Header values that every ping sends. Shared, as net/http only reads them.
+var (
+	noStore  = []string{"no-store"}
+	noSniff  = []string{"nosniff"}
+	jsonType = []string{"application/json"}
+)
+
+func (m *Manager) ping(w http.ResponseWriter, r *http.Request, resend bool) {
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	if !allowed(w, r, "GET, HEAD, POST") {
+		return
+	}
+	post := r.Method == http.MethodPost
+	if post {
+		if err := m.cfg.CrossOrigin.Check(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+	}
+	inactive, err := inactivity(w, r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if resend {
+		m.insideSCS(r)
+	}
+	token := m.token(r)
+	key := m.key(token)
+	var s sighting
+	if token != "" {
+		if post {
+			s, err = m.extend(r.Context(), key, m.sm.IdleTimeout-inactive)
+		} else {
+			s, err = m.look(r.Context(), key)
+		}
+		if err == nil && s.found && post && resend {
+			err = m.resend(w, r, token, s.deadline)
+		}
+	}
+	if err != nil {
+		m.failed(r, key, "the store could not answer a ping", err)
+		h.Set("Retry-After", retryAfter)
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return
+	}
+	now := time.Now()
+	if !s.found || !now.Before(s.deadline) {
+		m.observe(Event{Kind: EventGone, Request: r}, key)
+		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+		return
+	}
+	if post {
+		m.observe(Event{Kind: EventPing, Request: r, Expiry: s.expiry, Deadline: s.deadline}, key)
+	}
+	lifetime := s.deadline.Sub(now)
+	idle := min(max(s.expiry.Sub(now), 0), lifetime)
+	h["Content-Type"] = jsonType
+	body := append(make([]byte, 0, 64), `{"idleMs":`...)
+	body = strconv.AppendInt(body, idle.Milliseconds(), 10)
+	body = append(body, `,"lifetimeMs":`...)
+	body = strconv.AppendInt(body, lifetime.Milliseconds(), 10)
+	_, _ = w.Write(append(body, '}')) // the client has gone, or the answer is out
+}
+
+// sighting is what the store said of a session.
+type sighting struct {
+	expiry, deadline time.Time
+	found            bool
+}
+
+// extend touches a session.
+func (m *Manager) extend(ctx context.Context, key string, idle time.Duration) (s sighting, err error) {
+	s.expiry, s.found, err = m.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
+		s.deadline, err = m.deadline(data)
+		return s.deadline, err
+	})
+	if err != nil || !s.found {
+		return s, err
+	}
+	m.hints.note(key, s.expiry)
+	if s.deadline.IsZero() { // the store remembered it
+		return m.withDeadline(ctx, key, s)
+	}
+	return s, nil
+}
+
+// look reads when a session ends.
+func (m *Manager) look(ctx context.Context, key string) (s sighting, err error) {
+	if s.expiry, s.found, err = m.store.Expiry(ctx, key); err != nil || !s.found {
+		return s, err
+	}
+	return m.withDeadline(ctx, key, s)
+}
+
+func (m *Manager) withDeadline(ctx context.Context, key string, s sighting) (sighting, error) {
+	var data []byte
+	var err error
+	if c, ok := m.store.(scs.CtxStore); ok {
+		data, s.found, err = c.FindCtx(ctx, key)
+	} else {
+		data, s.found, err = m.store.Find(key)
+	}
+	if err == nil && s.found {
+		s.deadline, err = m.deadline(data)
+	}
+	return s, err
+}
+
+// resend writes the cookie of a session that was extended, if it is one that
+// outlives the browser. Whether it is may be a value of the session itself.
+func (m *Manager) resend(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
+	ctx := r.Context()
+	if !m.sm.Cookie.Persist {
+		var err error
+		if ctx, err = m.loader.Load(ctx, token); err != nil || !m.sm.GetBool(ctx, "__rememberMe") {
+			return err
+		}
+	}
+	m.sm.WriteSessionCookie(ctx, w, token, deadline)
+	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
+	return nil
+}
+
+// inactivity reads how long ago the user's last input was. No content type is
+// asked for, so that a beacon passes.
+func inactivity(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
+	if r.Method != http.MethodPost || r.ContentLength == 0 {
+		return 0, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return 0, err
+	}
+	form, err := url.ParseQuery(strings.TrimSpace(string(body)))
+	if err != nil || !form.Has("inactive") {
+		return 0, err
+	}
+	ms, err := strconv.ParseInt(form.Get("inactive"), 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	// Not before now, and not so long ago that a duration can't hold it.
+	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil
+}
+
+// maxInactive is longer than any idle timeout.
+const maxInactive = 100 * 365 * 24 * time.Hour

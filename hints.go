@@ -1,0 +1,48 @@
+package keepalive
+
+import (
+	"sync"
+	"time"
+)
+
+// maxHints bounds one generation of hints; two are kept.
+const maxHints = 1 << 14
+
+// hints remembers, for the sessions seen last, up to when this process has
+// already extended them, so that the requests of one page share one write.
+// Forgetting costs a touch, never a session.
+type hints struct {
+	mu         sync.Mutex
+	young, old map[string]time.Time
+}
+
+// claim reports whether moving the expiry to want would gain at least the given
+// time, and notes want at once, so that of several requests one does it.
+func (h *hints) claim(key string, want time.Time, gain time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	have, ok := h.young[key]
+	if !ok {
+		have = h.old[key]
+	}
+	if want.Sub(have) < gain {
+		return false
+	}
+	h.put(key, want)
+	return true
+}
+
+func (h *hints) note(key string, expiry time.Time) {
+	h.mu.Lock()
+	h.put(key, expiry)
+	h.mu.Unlock()
+}
+
+func (h *hints) forget(key string) { h.note(key, time.Time{}) }
+
+func (h *hints) put(key string, expiry time.Time) {
+	if h.young == nil || len(h.young) >= maxHints {
+		h.young, h.old = make(map[string]time.Time), h.young
+	}
+	h.young[key] = expiry
+}

@@ -1,0 +1,343 @@
+// Package keepalive keeps the sessions of github.com/alexedwards/scs/v2 alive
+// while a page is open. Its middleware puts a small script into HTML pages; the
+// script pings; a ping moves the session's idle expiry and nothing else. The
+// session's lifetime is never lengthened, and a closed page lets it end on time.
+//
+//	km, err := keepalive.New(sessionManager, keepalive.Config{})
+//	http.ListenAndServe(addr, km.LoadAndSave(mux)) // was sessionManager.LoadAndSave(mux)
+//
+// # Rules of interaction
+//
+// [Manager.LoadAndSave] MUST replace the LoadAndSave of scs, not wrap it or sit
+// in it: scs writes back a copy of the session that it read when the request
+// began, which undoes what other requests wrote meanwhile.
+//
+// Compressing middleware MUST stand outside: compress(km.LoadAndSave(mux)). A
+// page that is compressed further in can't be changed and gets no script; so
+// that it is not, requests for HTML lose their Accept-Encoding on the way in.
+//
+// A router or middleware that strips a path prefix MUST stand inside, because
+// [Config.Path] is the path that the browser sees.
+//
+// A Content-Security-Policy MUST let the page load a script from its own origin
+// (script-src 'self', or a nonce, which is found and used) and fetch from it
+// (connect-src 'self'). Policies are read, never edited.
+//
+// A handler that runs outside LoadAndSave, such as a health check, has no
+// session, as with scs.
+//
+// # Requests that write at the same time
+//
+// A request that only reads a session never writes its data. One that modifies
+// it replaces the whole of it, and only if the session still exists: when two
+// requests modify the same session at the same time the last one wins, as in
+// scs. RenewToken and a write to a session that has no token yet always create.
+package keepalive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// Config says how a Manager behaves. The zero value of each field is its
+// default. Fields must be named in literals.
+type Config struct {
+	_ [0]func()
+
+	// Path is the URL path below which the endpoints live, as the browser sees
+	// it: it starts and ends with a slash. It must lie below
+	// SessionManager.Cookie.Path, or pings would arrive without the cookie.
+	// Default: "/keepalive/".
+	Path string
+
+	// WarnBefore is how long before the session's end, idle or absolute, the
+	// page gets the event keepalive:warning. At least 20 s (WCAG 2.2.1) and
+	// less than the idle timeout. Default: 0, no event.
+	WarnBefore time.Duration
+
+	// Passive tells the requests that load the session but must not extend it,
+	// such as an app's own background polls. It is called once for each
+	// request that has a live session. Default: none is.
+	Passive func(*http.Request) bool
+
+	// Skip tells the requests whose responses are to be left as they are.
+	// Sessions are loaded and saved all the same, and the request's context
+	// holds the session where LoadAndSave is used. Default: none is.
+	Skip func(*http.Request) bool
+
+	// Anonymous puts the script also into pages that are shown without a
+	// session, for apps that sign in without loading a new page.
+	Anonymous bool
+
+	// CrossOrigin guards POST requests to the ping endpoint. Default: a new
+	// http.CrossOriginProtection, which lets the page's own origin pass.
+	CrossOrigin *http.CrossOriginProtection
+
+	// ErrorFunc answers a request whose session can't be loaded or saved. What
+	// the handler writes after it was called is dropped. Default:
+	// SessionManager.ErrorFunc. Pings never use it: they answer 503, and the
+	// error goes to Logger.
+	ErrorFunc func(http.ResponseWriter, *http.Request, error)
+
+	// Logger receives what an operator should know: faults of the
+	// configuration, each once, and errors of the store. Default:
+	// slog.Default() at the time of use.
+	Logger *slog.Logger
+
+	// Observer is told what happens to sessions. It is called in the request's
+	// goroutine, possibly from many at once, and must not block. Default: nil.
+	Observer func(Event)
+}
+
+// EventKind says what an Event is about.
+type EventKind string
+
+const (
+	// EventPing is a ping that touched a live session.
+	EventPing EventKind = "ping"
+	// EventGone is a ping that found no live session.
+	EventGone EventKind = "gone"
+	// EventTouch is an ordinary read-only request that moved the expiry.
+	EventTouch EventKind = "touch"
+	// EventSave is a request whose modified session was written.
+	EventSave EventKind = "save"
+	// EventLost is a request whose modified session could not be written,
+	// because it had ended while the request ran. What it wrote is dropped.
+	EventLost EventKind = "lost"
+	// EventDestroy is a request that destroyed its session.
+	EventDestroy EventKind = "destroy"
+	// EventError is an error of the store. Err is set.
+	EventError EventKind = "error"
+)
+
+// Event is something that happened to a session.
+type Event struct {
+	Kind EventKind
+
+	// Request is the request that caused it. It must not be kept.
+	Request *http.Request
+
+	// Session names the session for as long as the process runs and its token
+	// lasts. It is a salted hash, from which the token can't be found. Empty
+	// when the request brought no token.
+	Session string
+
+	// Expiry is when the session ends if nothing touches it again, for
+	// EventPing, EventTouch and EventSave.
+	Expiry time.Time
+
+	// Deadline is when the session ends whatever happens, for EventPing and
+	// EventSave, and for EventTouch.
+	Deadline time.Time
+
+	// Err is the store's error, for EventError.
+	Err error
+}
+
+// Manager keeps the sessions of one scs.SessionManager alive. Its methods are
+// safe for concurrent use.
+type Manager struct {
+	sm     *scs.SessionManager
+	cfg    Config
+	script script
+	salt   maphash.Seed
+
+	// contextKey is the key under which scs keeps a request's session.
+	contextKey any
+
+	// What follows is read from sm at the first request, because programs set
+	// its fields at any time before.
+	once     sync.Once
+	store    Store
+	loader   *scs.SessionManager
+	deadline func([]byte) (time.Time, error)
+	tag      tag
+	plainTag []byte
+	off      bool // the configuration would do harm to pages: inject nothing
+
+	hints       hints
+	warnedCSP   atomic.Bool
+	warnedInner atomic.Bool
+}
+
+// New returns a Manager for sm. The fields of sm may still be changed until the
+// first request; of those, IdleTimeout, Lifetime, Store and Cookie are checked
+// then, and what is wrong with them is reported through Config.Logger.
+//
+// If sm.Store is not a [Store], New replaces it with a wrapper that makes it one
+// within this process. It warns when other processes may use the same storage.
+//
+// The error joins all problems of cfg; errors.Is and errors.As reach each.
+func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
+	if sm == nil {
+		return nil, errors.New("keepalive: the *scs.SessionManager is nil; pass the one whose LoadAndSave you would use")
+	}
+	if cfg.Path == "" {
+		cfg.Path = "/keepalive/"
+	}
+	if cfg.CrossOrigin == nil {
+		cfg.CrossOrigin = http.NewCrossOriginProtection()
+	}
+	var errs []error
+	if !validPath(cfg.Path) {
+		errs = append(errs, fmt.Errorf("keepalive: Config.Path is %q; write an absolute path below the root that ends with a slash, of letters, digits and -._~/ only, such as %q", cfg.Path, "/keepalive/"))
+	}
+	if cfg.WarnBefore != 0 && cfg.WarnBefore < minWarning {
+		errs = append(errs, fmt.Errorf("keepalive: Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", cfg.WarnBefore, minWarning))
+	}
+	if sm.Store == nil {
+		errs = append(errs, errors.New("keepalive: SessionManager.Store is nil; make the session manager with scs.New, or set its Store first"))
+	}
+	if sm.Codec == nil {
+		errs = append(errs, errors.New("keepalive: SessionManager.Codec is nil; make the session manager with scs.New, or set its Codec first"))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	m := &Manager{sm: sm, cfg: cfg, script: loadScript(), salt: maphash.MakeSeed()}
+	spy := keySpy{Context: context.Background()}
+	if _, err := sm.Load(&spy, ""); err != nil {
+		return nil, fmt.Errorf("keepalive: SessionManager.Load: %w", err)
+	}
+	m.contextKey = spy.key
+	m.install()
+	return m, nil
+}
+
+// Path returns Config.Path, for mounting Handler.
+func (m *Manager) Path() string { return m.cfg.Path }
+
+// minWarning is the least time to react that WCAG 2.2 asks for in 2.2.1.
+const minWarning = 20 * time.Second
+
+func validPath(p string) bool {
+	if len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/' {
+		return false
+	}
+	for part := range strings.SplitSeq(p[1:len(p)-1], "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+		for _, c := range []byte(part) {
+			if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// keySpy is a context that notes the key it was last asked for. scs does not
+// export the key of its session data, and asks for it in Load.
+type keySpy struct {
+	context.Context
+	key any
+}
+
+func (s *keySpy) Value(key any) any {
+	s.key = key
+	return nil
+}
+
+// install makes the session manager's store a Store.
+func (m *Manager) install() {
+	if _, ok := m.sm.Store.(Store); ok {
+		return
+	}
+	if !inProcess(m.sm.Store) {
+		m.log().Warn("keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store",
+			"store", fmt.Sprintf("%T", m.sm.Store))
+	}
+	m.sm.Store = newLocalStore(m.sm.Store, deadlineOf(m.sm.Codec))
+}
+
+// start reads what the program has set on the session manager by the time of
+// the first request.
+func (m *Manager) start() {
+	m.install()
+	m.store = m.sm.Store.(Store)
+	m.deadline = deadlineOf(m.sm.Codec)
+	if m.cfg.ErrorFunc == nil {
+		m.cfg.ErrorFunc = m.sm.ErrorFunc
+	}
+	// With an idle timeout scs marks every loaded session as modified and
+	// writes it back. A copy without one leaves it as it is; it shares the
+	// context key, so that the app's own manager finds the session.
+	loader := *m.sm
+	loader.IdleTimeout = 0
+	m.loader = &loader
+	m.tag = m.script.tag(m.cfg, m.sm.IdleTimeout)
+	m.plainTag = m.tag.with("")
+
+	idle, fault := m.sm.IdleTimeout, func(msg string, args ...any) {
+		m.log().Error("keepalive: "+msg, args...)
+	}
+	switch {
+	case idle <= 0:
+		fault("SessionManager.IdleTimeout is not set, so there is nothing to extend; write e.g. sessionManager.IdleTimeout = 20 * time.Minute", "IdleTimeout", idle)
+	case idle < 3*time.Minute:
+		m.log().Warn("keepalive: SessionManager.IdleTimeout is short; browsers wake hidden pages only about once a minute, so write at least 3 * time.Minute if those are to stay signed in", "IdleTimeout", idle)
+	}
+	if m.sm.Lifetime < idle {
+		fault("SessionManager.Lifetime is below IdleTimeout, so the session ends before it can be idle; write a longer Lifetime or a shorter IdleTimeout", "Lifetime", m.sm.Lifetime, "IdleTimeout", idle)
+	}
+	if w := m.cfg.WarnBefore; w > 0 && idle > 0 && w >= idle {
+		fault("Config.WarnBefore is not below SessionManager.IdleTimeout, so every page would warn at once; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", w, "IdleTimeout", idle)
+	}
+	switch p := m.sm.Cookie.Path; {
+	case p == "":
+		fault(`SessionManager.Cookie.Path is empty, so browsers send the cookie only below the page that set it; write sessionManager.Cookie.Path = "/"; until then pages get no script`)
+		m.off = true
+	case !pathMatch(m.cfg.Path, p):
+		fault("Config.Path is not below SessionManager.Cookie.Path, so pings would arrive without the cookie; write a Config.Path below it; until then pages get no script", "Path", m.cfg.Path, "Cookie.Path", p)
+		m.off = true
+	}
+}
+
+// pathMatch is RFC 6265 section 5.1.4.
+func pathMatch(path, cookie string) bool {
+	return strings.HasPrefix(path, cookie) &&
+		(len(path) == len(cookie) || cookie[len(cookie)-1] == '/' || path[len(cookie)] == '/')
+}
+
+func (m *Manager) log() *slog.Logger {
+	if m.cfg.Logger != nil {
+		return m.cfg.Logger
+	}
+	return slog.Default()
+}
+
+// failed reports an error of the store. One that only says that the client has
+// gone is nobody's concern.
+func (m *Manager) failed(r *http.Request, key, doing string, err error) {
+	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
+		return
+	}
+	m.log().Error("keepalive: "+doing, "session", m.name(key), "error", err)
+	m.observe(Event{Kind: EventError, Request: r, Err: err}, key)
+}
+
+func (m *Manager) observe(e Event, key string) {
+	if m.cfg.Observer != nil {
+		e.Session = m.name(key)
+		m.cfg.Observer(e)
+	}
+}
+
+// name is how a session is called in logs and events.
+func (m *Manager) name(key string) string {
+	if key == "" {
+		return ""
+	}
+	return fmt.Sprintf("%016x", maphash.String(m.salt, key))
+}

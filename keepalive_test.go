@@ -1,0 +1,110 @@
+package keepalive_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNewRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		cfg  keepalive.Config
+		edit func(*scs.SessionManager)
+		want []string
+	}{
+		{name: "no leading slash", cfg: keepalive.Config{Path: "x/"}, want: []string{`Config.Path is "x/"`}},
+		{name: "no trailing slash", cfg: keepalive.Config{Path: "/x"}, want: []string{`Config.Path is "/x"`}},
+		{name: "root", cfg: keepalive.Config{Path: "/"}, want: []string{`Config.Path is "/"`}},
+		{name: "dots", cfg: keepalive.Config{Path: "/a/../b/"}, want: []string{"Config.Path"}},
+		{name: "empty part", cfg: keepalive.Config{Path: "/a//b/"}, want: []string{"Config.Path"}},
+		{name: "markup", cfg: keepalive.Config{Path: `/"><b>/`}, want: []string{"Config.Path"}},
+		{name: "query", cfg: keepalive.Config{Path: "/a/?b/"}, want: []string{"Config.Path"}},
+		{name: "warning too short", cfg: keepalive.Config{WarnBefore: 19 * time.Second}, want: []string{"WarnBefore is 19s", "at least 20s", "WCAG 2.2.1"}},
+		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
+		{name: "no store", edit: func(sm *scs.SessionManager) { sm.Store = nil }, want: []string{"Store is nil"}},
+		{
+			name: "everything at once", cfg: keepalive.Config{Path: "x", WarnBefore: 1},
+			edit: func(sm *scs.SessionManager) { sm.Codec = nil },
+			want: []string{"Config.Path", "WarnBefore", "Codec is nil"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sm := newSessions()
+			if tt.edit != nil {
+				tt.edit(sm)
+			}
+			km, err := keepalive.New(sm, tt.cfg)
+			require.Nil(t, km)
+			require.Error(t, err)
+			for _, want := range tt.want {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	_, err := keepalive.New(nil, keepalive.Config{})
+	require.ErrorContains(t, err, "nil")
+}
+
+// What is set on the session manager counts at the first request, also when it
+// was set after New.
+func TestFirstUse(t *testing.T) {
+	tests := []struct {
+		name     string
+		cfg      keepalive.Config
+		edit     func(*scs.SessionManager)
+		want     string // in the log, "" for nothing
+		noScript bool
+	}{
+		{name: "all is well"},
+		{name: "no idle timeout", edit: func(sm *scs.SessionManager) { sm.IdleTimeout = 0 }, want: "IdleTimeout is not set"},
+		{name: "short idle timeout", edit: func(sm *scs.SessionManager) { sm.IdleTimeout = 2 * time.Minute }, want: "IdleTimeout is short"},
+		{name: "lifetime below the idle timeout", edit: func(sm *scs.SessionManager) { sm.Lifetime = 10 * time.Minute }, want: "Lifetime is below IdleTimeout"},
+		{name: "warning not below the idle timeout", cfg: keepalive.Config{WarnBefore: 20 * time.Minute}, want: "WarnBefore is not below"},
+		{name: "no cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "" }, want: "Cookie.Path is empty", noScript: true},
+		{name: "other cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }, want: "not below SessionManager.Cookie.Path", noScript: true},
+		{name: "cookie path that is only a prefix", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/keep" }, want: "not below SessionManager.Cookie.Path", noScript: true},
+		{name: "path below the cookie's", cfg: keepalive.Config{Path: "/app/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			sm := newSessions()
+			tt.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			h := newManager(t, sm, tt.cfg).LoadAndSave(newApp(sm))
+			require.Empty(t, log.String(), "these are not New's to judge")
+			if tt.edit != nil {
+				tt.edit(sm)
+			}
+			c := &client{h: h}
+			for range 3 {
+				require.Equal(t, http.StatusOK, c.get("/login").StatusCode)
+			}
+			require.Equal(t, !tt.noScript, strings.Contains(body(t, c.get("/")), "<script"))
+			if tt.want == "" {
+				require.Empty(t, log.String())
+				return
+			}
+			require.Contains(t, log.String(), tt.want)
+			require.Equal(t, 1, strings.Count(log.String(), "\n"), "said once")
+		})
+	}
+}
+
+func TestStoreSetAfterNew(t *testing.T) {
+	sm := newSessions()
+	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))
+	sm.Store = newSessions().Store
+	c := &client{h: h}
+	c.get("/login")
+	require.Equal(t, http.StatusOK, c.ping().StatusCode)
+	require.Implements(t, (*keepalive.Store)(nil), sm.Store)
+}

@@ -1,0 +1,102 @@
+package keepalive
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:generate go run -C client/_generate .
+
+//go:embed client/keepalive.min.js
+var scriptSource []byte
+
+// script is the page's side: the bytes to serve and the hash in their URL.
+type script struct {
+	plain, gzip []byte
+	hash        string
+}
+
+// loadScript compresses the script once for all Managers.
+var loadScript = sync.OnceValue(func() script {
+	sum := sha256.Sum256(scriptSource)
+	var zipped bytes.Buffer
+	// Writes to a bytes.Buffer can't fail, and the level is a valid one.
+	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	_, _ = zw.Write(scriptSource)
+	_ = zw.Close()
+	return script{plain: scriptSource, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
+})
+
+// tag is the script element that goes into pages, in two halves around the
+// place of a nonce.
+type tag struct{ open, end string }
+
+func (s script) tag(cfg Config, idle time.Duration) tag {
+	t := tag{
+		open: `<script src="` + html.EscapeString(cfg.Path) + `keepalive.js?v=` + s.hash + `" defer`,
+		end:  ` data-idle="` + strconv.FormatInt(idle.Milliseconds(), 10) + `"`,
+	}
+	if cfg.WarnBefore > 0 {
+		t.end += ` data-warn="` + strconv.FormatInt(cfg.WarnBefore.Milliseconds(), 10) + `"`
+	}
+	t.end += `></script>`
+	return t
+}
+
+func (t tag) with(nonce string) []byte {
+	if nonce == "" {
+		return []byte(t.open + t.end)
+	}
+	return []byte(t.open + ` nonce="` + html.EscapeString(nonce) + `"` + t.end)
+}
+
+// serve answers GET keepalive.js. The URL in the tag names the content by its
+// hash, so that browsers need never ask again; any other, as an old page has
+// after an update, is checked each time.
+func (s script) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Add("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-cache")
+	if r.URL.Query().Get("v") == s.hash {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	body, etag := s.plain, `"`+s.hash+`"`
+	if acceptsGzip(r.Header) {
+		body, etag = s.gzip, `"`+s.hash+`-gzip"`
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// acceptsGzip reads Accept-Encoding by RFC 9110 section 12.5.3.
+func acceptsGzip(h http.Header) bool {
+	accepted := false
+	for _, line := range h["Accept-Encoding"] {
+		for item := range strings.SplitSeq(line, ",") {
+			coding, weight, _ := strings.Cut(item, ";")
+			coding = strings.TrimSpace(coding)
+			_, q, hasQ := strings.Cut(strings.ToLower(weight), "q=")
+			f, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+			wanted := !hasQ || err == nil && f > 0
+			switch {
+			case strings.EqualFold(coding, "gzip"), strings.EqualFold(coding, "x-gzip"):
+				return wanted
+			case coding == "*":
+				accepted = wanted
+			}
+		}
+	}
+	return accepted
+}
