@@ -17,7 +17,7 @@ test: deps vet unit script fuzz nested
 deps:
 	@missing=; \
 	for c in $(COMMANDS); do command -v $$c >/dev/null || missing="$$missing $$c"; done; \
-	test -e /usr/share/webext/ublock-origin-firefox || missing="$$missing ublock-origin"; \
+	ls -d /usr/share/mozilla/extensions/*/uBlock0@raymondhill.net >/dev/null 2>&1 || missing="$$missing uBlock-lists"; \
 	test -n "$$missing" || exit 0; \
 	echo "missing:$$missing"; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -136,7 +136,7 @@ func changed(h http.Header) {
 func (m *Manager) tagFor(h http.Header, r *http.Request) []byte {
 	nonce := csp.Nonce(h)
 	if h["Content-Security-Policy"] != nil && !m.warnedCSP.Load() {
-		self := &url.URL{Scheme: "http", Host: r.Host}
+		self := &url.URL{Scheme: "http", Host: r.Host, Path: m.cfg.Path}
 		if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 			self.Scheme = "https"
 		}

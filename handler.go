@@ -96,9 +96,7 @@ func (m *Manager) ping(w http.ResponseWriter, r *http.Request, resend bool) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if resend {
-		m.insideSCS(r)
-	}
+	m.insideSCS(r)
 	token := m.token(r)
 	key := m.key(token)
 	var s sighting

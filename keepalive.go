@@ -35,6 +35,7 @@
 package keepalive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -276,7 +277,7 @@ func (m *Manager) start() {
 	loader := *m.sm
 	loader.IdleTimeout = 0
 	m.loader = &loader
-	m.tag = m.script.tag(m.cfg, m.sm.IdleTimeout)
+	m.tag = m.script.tag(m.cfg, cmp.Or(max(m.sm.IdleTimeout, 0), m.sm.Lifetime))
 	m.plainTag = m.tag.with("")
 
 	idle, fault := m.sm.IdleTimeout, func(msg string, args ...any) {

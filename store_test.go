@@ -1,6 +1,7 @@
 package keepalive_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -273,4 +274,53 @@ func TestAbilitiesAreKept(t *testing.T) {
 			require.True(t, before == sm.Store, "a Store is not wrapped again")
 		})
 	}
+}
+
+// mappedStore hands out memory that its next Commit overwrites, as a store on
+// mapped memory does.
+type mappedStore struct {
+	scs.Store
+	out []byte
+}
+
+func (s *mappedStore) Find(key string) ([]byte, bool, error) {
+	data, found, err := s.Store.Find(key)
+	s.out = bytes.Clone(data)
+	return s.out, found, err
+}
+
+func (s *mappedStore) Commit(key string, data []byte, expiry time.Time) error {
+	clear(s.out)
+	return s.Store.Commit(key, bytes.Clone(data), expiry)
+}
+
+func TestTouchOfMappedMemory(t *testing.T) {
+	sm := newSessions()
+	sm.Store = &mappedStore{Store: sm.Store}
+	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
+	c.get("/put?v=x")
+	readAnswer(t, c.ping())
+	_, values, _ := stored(t, sm, c.token)
+	require.Equal(t, map[string]any{"v": "x"}, values)
+}
+
+// After a Commit that failed nobody knows which expiry the store has.
+func TestFailedCommitForgetsTheExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sm := newSessions()
+		counted := &countingStore{Store: sm.Store}
+		sm.Store = counted
+		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
+		c.get("/login")
+		s := sm.Store.(keepalive.Store)
+		data, _, err := s.Find(c.token)
+		require.NoError(t, err)
+		counted.fail(errors.New("broken"))
+		require.Error(t, s.Commit(c.token, data, time.Now().Add(time.Hour)))
+		counted.fail(nil)
+		expiry, found, err := s.Expiry(t.Context(), c.token)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, time.Now(), expiry, "no longer than is certain")
+	})
 }

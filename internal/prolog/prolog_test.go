@@ -129,7 +129,7 @@ func TestScanner(t *testing.T) {
 		{"bogus comment, empty", "<html><!><head>^"},
 		{"bogus comment, one dash", "<html><!-><head>^-->"},
 		{"bogus comment, one dash and more", "<html><!-x--><head>^"},
-		{"bogus comment, dashes later", "<html><!x--><head>^"},
+		{"bogus comment, dashes later", "<html><!x-- ><head>^"},
 		{"bogus comment, CDATA", "<html><![CDATA[<p>^]]>"},
 		{"bogus comment, open", "<html><!x"},
 		{"bogus comment, open with a dash", "<html><!-"},
@@ -141,7 +141,7 @@ func TestScanner(t *testing.T) {
 		{"end tag that is a bogus comment", "<html></ x '><head>^"},
 		{"end tag that is a bogus comment, a digit", "<html></1><head>^"},
 		{"end tag that is an open bogus comment", "<html></ "},
-		{"end tag without a name", "<html></><head>^"},
+		{"end tag without a name", "<html></>^x>"},
 
 		{"html twice", "<html><html><head>^"},
 		{"html in capitals", "<HTML>^<p>"},
@@ -176,7 +176,8 @@ func TestScanner(t *testing.T) {
 
 		{"end tags skipped", "<html></p></header></a b='>'></h></heade></bodyy></brr><head>^"},
 		{"end tag, long name with quotes", `<html></abcdef="><head>^`},
-		{"end tag, long name with a solidus", `<html></abcdef/="><head>^`},
+		{"end tag, long name and a solidus", `<html></abcdef/="><head>^`},
+		{"end tag, long name, a solidus and a value", `<html></abcdef/a="><head>"><head>^`},
 		{"end tag, long name and a value", `<html></abcdef a="><head>"><head>^`},
 		{"end tag, name of five letters", "<html></title><head>^"},
 		{"end tag of template", "<html></template><head>^"},
