@@ -3,6 +3,7 @@ package keepalive
 import (
 	"mime"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
 
@@ -12,9 +13,6 @@ import (
 // wanted tells whether the page is to have the script: it has a session, or
 // every page is to have it.
 func (w *writer) wanted() bool {
-	if w.plain {
-		return false
-	}
 	switch {
 	case w.m.cfg.Anonymous:
 		return true
@@ -33,7 +31,14 @@ func (m *Manager) hasCookie(h http.Header, r *http.Request) bool {
 			return c.Value != "" && c.MaxAge >= 0
 		}
 	}
-	return m.token(r) != ""
+	for _, line := range r.Header["Cookie"] { // as r.Cookie does, which allocates
+		for pair := range strings.SplitSeq(line, ";") {
+			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == m.sm.Cookie.Name {
+				return value != ""
+			}
+		}
+	}
+	return false
 }
 
 // candidate tells by the header alone whether the response may be a page that

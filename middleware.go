@@ -1,6 +1,7 @@
 package keepalive
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"strings"
@@ -29,7 +30,7 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 			endpoints.ServeHTTP(w, r)
 			return
 		}
-		if m.wrapped(w) {
+		if r.Context().Value(m) != nil { // LoadAndSave stands outside
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -44,8 +45,10 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 			m.cfg.ErrorFunc(w, r, err)
 			return
 		}
-		r = r.WithContext(ctx)
-		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true}, r, next, true)
+		// The mark tells a second LoadAndSave or Inject further in, also behind a
+		// writer that can't be unwrapped. With Inject outside, that one injects.
+		r = r.WithContext(context.WithValue(ctx, m, m))
+		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, plain: m.wrapped(w)}, r, next, true)
 	})
 }
 
@@ -64,7 +67,7 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 func (m *Manager) Inject(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.once.Do(m.start)
-		if m.wrapped(w) {
+		if r.Context().Value(m) != nil || m.wrapped(w) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -74,7 +77,7 @@ func (m *Manager) Inject(next http.Handler) http.Handler {
 
 // serve runs next. own tells that r is already a copy of the request that came.
 func (m *Manager) serve(w *writer, r *http.Request, next http.Handler, own bool) {
-	w.plain = m.off || m.cfg.Skip != nil && m.cfg.Skip(r)
+	w.plain = w.plain || m.off || m.cfg.Skip != nil && m.cfg.Skip(r)
 	if !w.plain && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header) {
 		// So that a page that is fetched or compressed further in arrives
 		// plain. On a copy: middleware outside may still look at the original,

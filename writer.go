@@ -45,6 +45,8 @@ type writer struct {
 	// array spares most pages an allocation.
 	header  []field
 	headers [6]field
+
+	length [1]string // the changed Content-Length, in a slice of our own
 }
 
 type field struct {
@@ -75,7 +77,7 @@ func (w *writer) begin(code int) {
 		return
 	}
 	w.code = code
-	if w.wanted() && w.candidate() {
+	if !w.plain && w.candidate() && w.wanted() {
 		w.phase = holding
 		return
 	}
@@ -101,8 +103,10 @@ func (w *writer) pass() {
 
 func (w *writer) WriteHeader(code int) {
 	switch {
-	case code >= 100 && code < 200 && code != http.StatusSwitchingProtocols:
-		w.ResponseWriter.WriteHeader(code) // informational: the final one is still to come
+	case w.phase == fresh && code != http.StatusSwitchingProtocols && (code < 200 || code > 999):
+		// Informational, and the final one is still to come; or no code at all,
+		// over which net/http panics.
+		w.ResponseWriter.WriteHeader(code)
 	case w.phase == fresh:
 		if w.begin(code); w.phase == holding {
 			w.keepHeader()
@@ -208,7 +212,16 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		w.m.failed(w.r, w.m.key(w.token), "the store could not save a session", err)
 		return nil, nil, err
 	}
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	if w.phase == holding { // an answer to CONNECT, say, goes out before the connection is handed over
+		if err := w.release(nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.phase = passing // nothing of what is held may follow
+	}
+	return conn, buf, err
 }
 
 // Push implements http.Pusher where the writer below does.
@@ -258,16 +271,12 @@ func (w *writer) scanned(p []byte, v prolog.Verdict) (int, error) {
 		w.phase = passing
 		return w.send(p)
 	}
-	switch {
-	case w.phase == holding && len(w.held)+len(p) <= maxHold && (!w.sniff || len(w.held)+len(p) < sniffLen):
+	if w.phase == holding && len(w.held)+len(p) <= maxHold {
 		w.held = append(w.held, p...)
 		if w.header == nil {
 			w.keepHeader()
 		}
 		return len(p), nil
-	case w.phase == holding && w.sniff && w.isHTML(p):
-		w.sniff = false
-		return w.scanned(p, v)
 	}
 	return len(p), w.release(p)
 }
@@ -289,7 +298,7 @@ func (w *writer) isHTML(p []byte) bool {
 // every place where the tag may still go in.
 func (w *writer) release(p []byte) error {
 	if w.phase == holding {
-		if !w.isHTML(p) || w.sniff && len(w.held)+len(p) == 0 {
+		if !w.isHTML(p) { // nor are no bytes at all
 			w.sendHeader(nil)
 			_, err := w.send(p)
 			return err
@@ -297,11 +306,29 @@ func (w *writer) release(p []byte) error {
 		w.sendHeader(withoutLength)
 		w.phase = open
 	}
-	w.held = append(w.held, p...)
-	n := w.scan.Safe() - w.passed
-	k, err := w.ResponseWriter.Write(w.held[:n])
-	w.passed += int64(k)
+	safe := int(w.scan.Safe() - w.passed)
+	n := min(safe, len(w.held))
+	if err := w.forward(w.held[:n]); err != nil {
+		return err
+	}
 	w.held = w.held[:copy(w.held, w.held[n:])]
+	if err := w.forward(p[:safe-n]); err != nil {
+		return err
+	}
+	w.held = append(w.held, p[safe-n:]...)
+	return nil
+}
+
+// forward passes on bytes that precede the insertion point.
+func (w *writer) forward(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.passed += int64(n)
+	if err != nil {
+		w.phase, w.held = passing, nil // a page with a gap has no insertion point
+	}
 	return err
 }
 
@@ -311,7 +338,7 @@ func (w *writer) insert(p []byte) (int, error) {
 	if w.phase == holding {
 		w.sendHeader(func(h http.Header) {
 			tag = w.m.tagFor(h, w.r)
-			grow(h, len(tag))
+			w.grow(h, len(tag))
 			changed(h)
 		})
 	} else {
@@ -366,13 +393,20 @@ func (w *writer) keepHeader() {
 // What the handler has set since is put back afterwards: it may be trailers.
 func (w *writer) sendHeader(edit func(http.Header)) {
 	h := w.Header()
-	var late []field
+	var late []field // values is nil for what was deleted
 	if w.header != nil {
 		for name, values := range h {
-			if !slices.ContainsFunc(w.header, func(f field) bool { return f.name == name }) {
+			if !slices.ContainsFunc(w.header, func(f field) bool { return f.name == name && same(f.values, values) }) {
 				late = append(late, field{name, values})
-				delete(h, name)
 			}
+		}
+		for _, f := range w.header {
+			if _, ok := h[f.name]; !ok {
+				late = append(late, field{name: f.name})
+			}
+		}
+		for _, f := range late {
+			delete(h, f.name)
 		}
 		for _, f := range w.header {
 			h[f.name] = f.values
@@ -386,8 +420,18 @@ func (w *writer) sendHeader(edit func(http.Header)) {
 	}
 	w.pass()
 	for _, f := range late {
-		h[f.name] = f.values
+		if f.values == nil {
+			delete(h, f.name)
+		} else {
+			h[f.name] = f.values
+		}
 	}
+}
+
+// same tells whether a header field was left alone: http.Header makes a new
+// slice, or a longer one, whenever it changes a field.
+func same(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // withoutLength is the header of a page whose tag may or may not come.
@@ -397,13 +441,14 @@ func withoutLength(h http.Header) {
 }
 
 // grow adds n to Content-Length. One that can't be read is removed.
-func grow(h http.Header, n int) {
+func (w *writer) grow(h http.Header, n int) {
 	if values := h["Content-Length"]; len(values) > 0 {
 		length, err := strconv.ParseInt(values[0], 10, 64)
-		if err != nil || len(values) > 1 {
+		if err != nil || length < 0 || len(values) > 1 {
 			delete(h, "Content-Length")
 			return
 		}
-		h["Content-Length"] = []string{strconv.FormatInt(length+int64(n), 10)}
+		w.length[0] = strconv.FormatInt(length+int64(n), 10)
+		h["Content-Length"] = w.length[:]
 	}
 }

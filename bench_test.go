@@ -1,0 +1,315 @@
+package keepalive_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/stretchr/testify/require"
+)
+
+// ways are what a handler is compared with itself in.
+var ways = []struct {
+	name string
+	wrap func(*scs.SessionManager, *keepalive.Manager, http.Handler) http.Handler
+}{
+	{name: "bare", wrap: func(_ *scs.SessionManager, _ *keepalive.Manager, h http.Handler) http.Handler { return h }},
+	{name: "Inject", wrap: func(_ *scs.SessionManager, km *keepalive.Manager, h http.Handler) http.Handler { return km.Inject(h) }},
+	{name: "LoadAndSave", wrap: func(_ *scs.SessionManager, km *keepalive.Manager, h http.Handler) http.Handler {
+		return km.LoadAndSave(h)
+	}},
+	{name: "scs", wrap: func(sm *scs.SessionManager, _ *keepalive.Manager, h http.Handler) http.Handler {
+		return sm.LoadAndSave(h)
+	}},
+}
+
+// benchmarkWays runs bench with a handler's server in each of the ways.
+func benchmarkWays(b *testing.B, h http.Handler, header string, bench func(*testing.B, *wire)) {
+	for _, way := range ways {
+		b.Run(way.name, func(b *testing.B) {
+			sm := newSessions()
+			token := newToken(b, sm)
+			srv := httptest.NewServer(way.wrap(sm, newManager(b, sm, keepalive.Config{}), h))
+			defer srv.Close()
+			bench(b, dial(b, srv, "Cookie: session="+token+"\r\n"+header))
+		})
+	}
+}
+
+// wire is an HTTP client that costs next to nothing and allocates nothing: one
+// connection, one request.
+type wire struct {
+	conn    net.Conn
+	br      *bufio.Reader
+	request []byte
+}
+
+func dial(b *testing.B, srv *httptest.Server, header string) *wire {
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = conn.Close() })
+	return &wire{conn: conn, br: bufio.NewReaderSize(conn, 64<<10), request: []byte("GET / HTTP/1.1\r\nHost: example.com\r\n" + header + "\r\n")}
+}
+
+// get returns the size of the body. first, if any, is called at its first byte.
+func (c *wire) get(first func()) (n int, err error) {
+	if _, err = c.conn.Write(c.request); err != nil {
+		return 0, err
+	}
+	length := -1
+	for {
+		line, err := c.line()
+		if err != nil {
+			return 0, err
+		}
+		if len(line) == 0 {
+			break
+		}
+		if v, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length = number(v, 10)
+		}
+	}
+	if first != nil {
+		if _, err = c.br.Peek(1); err != nil {
+			return 0, err
+		}
+		first()
+	}
+	if length >= 0 {
+		return c.br.Discard(length)
+	}
+	for {
+		line, err := c.line()
+		if err != nil {
+			return n, err
+		}
+		size := number(line, 16)
+		if _, err = c.br.Discard(size + len("\r\n")); err != nil || size == 0 {
+			return n, err
+		}
+		n += size
+	}
+}
+
+func (c *wire) line() ([]byte, error) {
+	line, err := c.br.ReadSlice('\n')
+	return bytes.TrimRight(line, "\r\n"), err
+}
+
+func number(b []byte, base int) (n int) {
+	for _, c := range b {
+		d := int(c - '0')
+		if c >= 'a' {
+			d = int(c-'a') + 10
+		}
+		n = n*base + d
+	}
+	return n
+}
+
+func BenchmarkResponse(b *testing.B) {
+	const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+		"Accept-Language: en\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0\r\n" +
+		"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n"
+	page := func(size int) string { return doc + strings.Repeat("x", size-len(doc)) }
+	once := func(contentType, page string) http.HandlerFunc {
+		p := []byte(page)
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{contentType}
+			_, _ = w.Write(p)
+		}
+	}
+	chunks := func(page string) http.HandlerFunc {
+		p := []byte(page)
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{"text/html"}
+			for q := p; len(q) > 0; q = q[min(4<<10, len(q)):] {
+				_, _ = w.Write(q[:min(4<<10, len(q))])
+			}
+		}
+	}
+	content := func(page string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "page.html", time.Unix(1e9, 0), strings.NewReader(page))
+		}
+	}
+	tests := []struct {
+		name   string
+		h      http.Handler
+		header string
+		size   int
+	}{
+		// net/http counts pages of up to 2,048 bytes and sends others in chunks: the
+		// tag takes those of 2 KB over that edge.
+		{name: "1KB/Write", h: once("text/html", page(1<<10)), size: 1 << 10},
+		{name: "2KB/Write", h: once("text/html", page(2<<10)), size: 2 << 10},
+		{name: "2KB/chunks", h: chunks(page(2 << 10)), size: 2 << 10},
+		{name: "2KB/ServeContent", h: content(page(2 << 10)), size: 2 << 10},
+		{name: "100KB/Write", h: once("text/html", page(100<<10)), size: 100 << 10},
+		{name: "100KB/chunks", h: chunks(page(100 << 10)), size: 100 << 10},
+		{name: "100KB/ServeContent", h: content(page(100 << 10)), size: 100 << 10},
+		{name: "5MB/Write", h: once("text/html", page(5<<20)), size: 5 << 20},
+		{name: "5MB/chunks", h: chunks(page(5 << 20)), size: 5 << 20},
+		{name: "5MB/ServeContent", h: content(page(5 << 20)), size: 5 << 20},
+		{name: "2KB/browser", h: once("text/html", page(2<<10)), header: browser, size: 2 << 10},
+		{name: "2KB/JSON", h: once("application/json", page(2<<10)), size: 2 << 10},
+	}
+	for _, tt := range tests {
+		b.Run(tt.name, func(b *testing.B) {
+			benchmarkWays(b, tt.h, tt.header, func(b *testing.B, c *wire) {
+				n, err := c.get(nil)
+				require.NoError(b, err)
+				require.GreaterOrEqual(b, n, tt.size)
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.get(nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkHandler leaves out the network, whose noise hides what a wrapper
+// costs.
+func BenchmarkHandler(b *testing.B) {
+	for _, contentType := range []string{"text/html", "application/json"} {
+		p := []byte(doc + strings.Repeat("x", 2<<10))
+		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{contentType}
+			_, _ = w.Write(p)
+		})
+		b.Run(strings.ReplaceAll(contentType, "/", "-"), func(b *testing.B) {
+			for _, way := range ways {
+				b.Run(way.name, func(b *testing.B) {
+					sm := newSessions()
+					r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
+					r.Header.Set("Cookie", "session="+newToken(b, sm))
+					benchmarkServe(b, way.wrap(sm, newManager(b, sm, keepalive.Config{}), h), r, http.StatusOK)
+				})
+			}
+		})
+	}
+}
+
+// BenchmarkFirstByte is the time to the first byte of a page whose rest takes
+// long: its handler goes on when that byte has come.
+func BenchmarkFirstByte(b *testing.B) {
+	arrived := make(chan struct{})
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{"text/html"}
+		_, _ = io.WriteString(w, doc[:60])
+		w.(http.Flusher).Flush()
+		<-arrived
+		_, _ = io.WriteString(w, doc[60:])
+	})
+	benchmarkWays(b, h, "", func(b *testing.B, c *wire) {
+		var total time.Duration
+		var start time.Time
+		first := func() {
+			total += time.Since(start)
+			arrived <- struct{}{}
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			start = time.Now()
+			if _, err := c.get(first); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(total.Nanoseconds())/float64(b.N), "first-ns/op")
+	})
+}
+
+// BenchmarkGigabyte streams a page of 1 GB.
+func BenchmarkGigabyte(b *testing.B) {
+	chunk := bytes.Repeat([]byte("x"), 64<<10)
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{"text/html"}
+		_, _ = io.WriteString(w, doc)
+		for range 1 << 30 / len(chunk) {
+			_, _ = w.Write(chunk)
+		}
+	})
+	benchmarkWays(b, h, "", func(b *testing.B, c *wire) {
+		b.SetBytes(1 << 30)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.get(nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkPing is a ping beside what one would write without this package: a
+// handler that answers 204 inside the LoadAndSave of scs.
+func BenchmarkPing(b *testing.B) {
+	nothing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	for _, size := range []int{200, 4 << 10, 64 << 10} {
+		for _, way := range ways {
+			b.Run(strconv.Itoa(size)+"B/"+way.name, func(b *testing.B) {
+				if way.name == "Inject" {
+					b.Skip("answers no pings")
+				}
+				sm := newSessions()
+				km := newManager(b, sm, keepalive.Config{})
+				ctx, err := sm.Load(b.Context(), "")
+				require.NoError(b, err)
+				sm.Put(ctx, "value", strings.Repeat("v", size))
+				token, _, err := sm.Commit(ctx)
+				require.NoError(b, err)
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, km.Path()+"ping", nil)
+				r.Header.Set("Cookie", "session="+token)
+				status := http.StatusNoContent
+				if way.name == "LoadAndSave" {
+					status = http.StatusOK
+				}
+				benchmarkServe(b, way.wrap(sm, km, nothing), r, status)
+			})
+		}
+	}
+}
+
+// benchmarkServe calls a handler over and over with one request.
+func benchmarkServe(b *testing.B, h http.Handler, r *http.Request, status int) {
+	w := &sink{header: make(http.Header)}
+	h.ServeHTTP(w, r)
+	require.Equal(b, status, w.status)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.status = 0
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+}
+
+// sink is a response writer that keeps nothing but the status.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (w *sink) Header() http.Header { return w.header }
+
+func (w *sink) WriteHeader(code int) {
+	if w.status == 0 {
+		w.status = code
+	}
+}
+
+func (w *sink) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return len(p), nil
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// maxGzipped is what the script may cost a page at most. The modes and dialogs that are still to come have 3,000.
+const maxGzipped = 2200
+
+func TestMinifiedIsCurrent(t *testing.T) {
+	want, err := minify([]byte(variants(t)["source"]))
+	require.NoError(t, err)
+	require.Equal(t, string(want), variants(t)["minified"], "keepalive.min.js is not what keepalive.js gives: run \"go run .\" in client/_generate")
+}
+
+func TestSize(t *testing.T) {
+	size, err := gzipSize([]byte(variants(t)["minified"]))
+	require.NoError(t, err)
+	t.Logf("keepalive.min.js: %d bytes gzipped", size)
+	require.LessOrEqual(t, size, maxGzipped)
+}
+
+// A page under a strict policy must be able to run the script, and the back/forward cache must be able to keep the page.
+func TestAvoids(t *testing.T) {
+	for _, word := range []string{"innerHTML", "eval(", "Function(", "Worker", "unload", ".style", "headers:"} {
+		require.NotContains(t, variants(t)["minified"], word)
+	}
+}
+
+// variants returns the script as written and as served. Each behaviour is tested on both.
+func variants(t *testing.T) map[string]string {
+	t.Helper()
+	scripts := map[string]string{}
+	for name, path := range map[string]string{"source": sourcePath, "minified": minPath} {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		scripts[name] = string(b)
+	}
+	return scripts
+}

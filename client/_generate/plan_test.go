@@ -1,0 +1,223 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dop251/goja"
+	"github.com/stretchr/testify/require"
+)
+
+// now is the time of all cases, in ms as JavaScript counts.
+const now = int64(1_800_000_000_000)
+
+// The pieces of a case are JavaScript: state, config and tab see now, sec and min. The idle timeout is 20 minutes.
+type planCase struct {
+	name   string
+	state  string
+	config string // merged over {idle: 20*min, warn: 0}
+	tab    string // merged over {rand: 0}
+
+	ask  string
+	in   time.Duration // of until, from now; not compared if ask is set
+	gone bool
+	warn string
+}
+
+var planCases = []planCase{
+	// The rhythm.
+	{name: "fresh page", state: `{at: now, idle: 19*min, full: 19*min, life: null}`, in: 9*time.Minute + 30*time.Second},
+	{name: "fresh page with a warning wants to know the deadline", state: `{at: now - 2*sec, idle: 19*min, life: null}`, config: `{warn: 2*min}`, ask: "GET"},
+	{name: "just answered", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, in: 10 * time.Minute},
+	{name: "half of the time left is not over", state: `{at: now - 10*min + 1, idle: 20*min, full: 20*min, life: 720*min}`, in: time.Millisecond},
+	{name: "half of the time left is over", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "up to a tenth earlier by chance", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{rand: 1}`, in: 9 * time.Minute},
+	{name: "and in between", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{rand: 0.5}`, in: 9*time.Minute + 30*time.Second},
+	{name: "a hidden tab waits a little longer", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{hidden: true}`, in: time.Minute},
+	{name: "but not for ever", state: `{at: now - 11*min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{hidden: true}`, ask: "POST"},
+	{name: "the unluckiest visible tab before the luckiest hidden one", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{hidden: true, rand: 1}`, in: 10 * time.Minute},
+	{name: "another tab has just pinged", state: `{at: now - sec, idle: 20*min, full: 20*min, life: 720*min, claim: 0}`, tab: `{hidden: true}`, in: 11*time.Minute - time.Second},
+	{name: "a look does not put the ping off", state: `{at: now, idle: 11*min, full: 20*min, life: 720*min}`, in: time.Minute},
+	{name: "nor does it hide an overdue one", state: `{at: now - 2*sec, idle: 9*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "a look that found the session extended elsewhere", state: `{at: now, idle: 20*min, full: 19*min, life: 720*min}`, in: 10 * time.Minute},
+	{name: "overdue after sleep", state: `{at: now - 8*60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "the server's idle timeout is shorter than the page's", state: `{at: now, idle: 5*min, full: 5*min, life: 720*min}`, in: 150 * time.Second},
+	{name: "the server's idle timeout is longer than the page's", state: `{at: now, idle: 60*min, full: 60*min, life: 720*min}`, in: 10 * time.Minute},
+	{name: "no time left does not spin", state: `{at: now - 10, idle: 0, full: 0, life: 720*min}`, in: 990 * time.Millisecond},
+	{name: "no time left, a second later", state: `{at: now - sec, idle: 0, full: 0, life: 720*min}`, ask: "POST"},
+	{name: "no time left at all does not spin", state: `{at: now - 10, idle: 0, full: 0, life: 0}`, in: 990 * time.Millisecond},
+
+	// The lifetime.
+	{name: "idle expiry beyond the lifetime's end", state: `{at: now, idle: 15*min, full: 15*min, life: 15*min}`, in: 10 * time.Minute},
+	{name: "a ping would gain nothing, so look", state: `{at: now - 10*min, idle: 15*min, full: 15*min, life: 15*min}`, ask: "GET"},
+	{name: "stores round", state: `{at: now - 10*min, idle: 15*min - 999, full: 15*min, life: 15*min}`, ask: "GET"},
+	{name: "a second before the deadline a ping still gains", state: `{at: now - 10*min, idle: 15*min - 1000, full: 15*min, life: 15*min}`, ask: "POST"},
+	{name: "lifetime shorter than half the idle timeout", state: `{at: now, idle: 4*min, full: 4*min, life: 4*min}`, in: 4 * time.Minute},
+	{name: "lifetime before the idle expiry in a broken answer", state: `{at: now, idle: 20*min, full: 20*min, life: 4*min}`, in: 4 * time.Minute},
+	{name: "lifetime over: only the server's word ends it", state: `{at: now - 4*min, idle: 4*min, full: 4*min, life: 4*min}`, ask: "GET"},
+	{name: "lifetime over within the second", state: `{at: now - 30, idle: 30, full: 20*min, life: 30}`, in: 970 * time.Millisecond},
+	{name: "lifetime nearly over", state: `{at: now, idle: 30, full: 20*min, life: 30}`, in: 30 * time.Millisecond},
+	{name: "the lifetime was lengthened: a look says so, a ping follows", state: `{at: now - sec, idle: 4*min, full: 20*min, life: 720*min}`, ask: "POST"},
+
+	// Warnings.
+	{name: "confirm the lifetime's end before warning", state: `{at: now - 3*min, idle: 5*min, full: 5*min, life: 5*min}`, config: `{warn: 2*min}`, ask: "GET"},
+	{name: "wake for that in time", state: `{at: now, idle: 5*min, full: 5*min, life: 5*min}`, config: `{warn: 2*min}`, in: 3 * time.Minute},
+	{name: "confirmed", state: `{at: now, idle: 2*min, full: 5*min, life: 2*min}`, config: `{warn: 2*min}`, in: 2 * time.Minute, warn: "lifetime"},
+	{name: "confirmed a little early", state: `{at: now - 20, idle: 2*min + 30, full: 5*min, life: 2*min + 30}`, config: `{warn: 2*min}`, in: 10 * time.Millisecond},
+	{name: "confirmed a little early, then due", state: `{at: now - 30, idle: 2*min + 30, full: 5*min, life: 2*min + 30}`, config: `{warn: 2*min}`, in: 2 * time.Minute, warn: "lifetime"},
+	{name: "woken late: ask before warning", state: `{at: now - 14*min, idle: 15*min, full: 15*min, life: 15*min}`, config: `{warn: 2*min}`, ask: "GET"},
+	{name: "not confirmed because the server can't be asked", state: `{at: now - 14*min, idle: 15*min, life: 15*min, failed: now, fails: 1, rand: 0}`, config: `{warn: 2*min}`, in: time.Second, warn: "lifetime"},
+	{name: "less than the warning is left until the ping, and all is well", state: `{at: now - 80*sec, idle: 3*min, full: 3*min, life: 720*min}`, config: `{idle: 3*min, warn: 2*min}`, in: 10 * time.Second},
+	{name: "pings fail and the idle end is near", state: `{at: now - 18*min - sec, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 3, rand: 0.9}`, config: `{warn: 2*min}`, in: 5200 * time.Millisecond, warn: "idle"},
+	{name: "pings fail and the idle end is far: wake to warn", state: `{at: now - 17*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, after: 85*sec, rand: 0}`, config: `{warn: 2*min}`, in: time.Minute},
+	{name: "no warning without the attribute", state: `{at: now - 19*min, idle: 20*min, life: 720*min, failed: now, fails: 1}`, in: time.Second},
+
+	// Failures. Where nothing else is said, 10 minutes are left at the failure.
+	{name: "first failure, no luck", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, rand: 0}`, in: time.Second},
+	{name: "first failure", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, rand: 0.9}`, in: 1800 * time.Millisecond},
+	{name: "third failure", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 3, rand: 0.5}`, in: 4 * time.Second},
+	{name: "many failures: a quarter of what is left", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 5000, rand: 0.5}`, in: 75 * time.Second},
+	{name: "the wait does not shrink while it runs", state: `{at: now - 11*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - min, fails: 5000, rand: 0.5}`, in: 15 * time.Second},
+	{name: "the wait is over", state: `{at: now - 12*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 76*sec, fails: 50, rand: 0.5}`, ask: "POST"},
+	{name: "little is left", state: `{at: now - 20*min + 8*sec, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 9, rand: 0.75}`, in: 1500 * time.Millisecond},
+	{name: "nothing is left, and only the server can say it", state: `{at: now - 30*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 50, rand: 0.5}`, in: 150 * time.Second},
+	{name: "a failed look at a young session waits for the ping", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, rand: 0.5}`, in: 9 * time.Minute},
+	{name: "a success ends it", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min, failed: now - 30, fails: 9, after: 60*sec}`, in: 10 * time.Minute},
+	{name: "Retry-After", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, after: 2*min, rand: 0}`, in: 2 * time.Minute},
+	{name: "Retry-After is spread", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, after: 2*min, rand: 0.5}`, in: 126 * time.Second},
+	{name: "Retry-After beyond half of what is left", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, after: 60*min, rand: 0.5}`, in: 5 * time.Minute},
+	{name: "Retry-After shorter than the backoff", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 5, after: sec, rand: 0.5}`, in: 16 * time.Second},
+
+	// Coming back.
+	{name: "the user comes back", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now}`, ask: "GET"},
+	{name: "the user comes back and a ping is overdue", state: `{at: now - 11*min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now}`, ask: "POST"},
+	{name: "an answer is young enough", state: `{at: now - 4*sec, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now}`, in: 10*time.Minute - 4*time.Second},
+	{name: "already asked since", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now - 2*min}`, in: 9 * time.Minute},
+	{name: "the network comes back during a backoff", state: `{at: now - 15*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 50, rand: 0.9}`, tab: `{woken: now}`, ask: "POST"},
+	{name: "a server that asked for peace gets it", state: `{at: now - 15*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 1, after: 62*sec, rand: 0}`, tab: `{woken: now}`, in: time.Minute},
+	{name: "its Retry-After of an earlier outage does not count", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*min, after: 62*sec}`, tab: `{woken: now}`, ask: "GET"},
+	{name: "the capped session is looked at", state: `{at: now - min, idle: 15*min, full: 15*min, life: 15*min}`, tab: `{woken: now}`, ask: "GET"},
+
+	{name: "one attempt for each coming back", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min, failed: now - sec}`, tab: `{woken: now - 2*sec}`, in: 9 * time.Minute},
+	{name: "then backoff again", state: `{at: now - 12*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 3, rand: 0.5}`, tab: `{woken: now - 3*sec}`, in: 2 * time.Second},
+
+	// Offline.
+	{name: "offline: once per slice", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 10*sec, fails: 1}`, tab: `{offline: true}`, in: 50 * time.Second},
+	{name: "offline: but try", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - min, fails: 1}`, tab: `{offline: true}`, ask: "POST"},
+	{name: "offline and woken", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 10*sec, fails: 1}`, tab: `{offline: true, woken: now}`, in: 50 * time.Second},
+
+	// Claims.
+	{name: "another tab is asking", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
+	{name: "another tab was killed or frozen while it asked", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 12*sec, by: 0.3}`, ask: "POST"},
+	{name: "a short session can't wait for that", state: `{at: now - 2*sec, idle: 4*sec, full: 4*sec, life: 720*min, claim: now - sec}`, config: `{idle: 4*sec}`, ask: "POST"},
+	{name: "a first page with a claim", state: `{claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
+
+	// Gone.
+	{name: "gone", state: `{at: now - min, idle: 0, gone: now - sec}`, gone: true},
+	{name: "gone with nothing else known", state: `{gone: now - sec}`, gone: true},
+	{name: "gone and woken", state: `{at: now - min, gone: now - sec}`, tab: `{woken: now}`, gone: true},
+	{name: "signed in again since", state: `{at: now, idle: 19*min, full: 19*min, gone: now - sec}`, in: 9*time.Minute + 30*time.Second},
+
+	// Prerendering.
+	{name: "prerendering waits", state: `{at: now - 10*min, idle: 20*min}`, tab: `{prerendering: true}`, in: time.Minute},
+	{name: "prerendering with no record", state: `{}`, tab: `{prerendering: true}`, in: time.Minute},
+	{name: "prerendering does not show the end", state: `{gone: now - sec}`, tab: `{prerendering: true}`, in: time.Minute},
+	{name: "prerendering does not warn", state: `{at: now, idle: 2*min, full: 5*min, life: 2*min}`, config: `{warn: 2*min}`, tab: `{prerendering: true}`, in: 2 * time.Minute},
+
+	// Clocks.
+	{name: "set forward", state: `{at: now - 24*60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "set back", state: `{at: now + 60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "set back with a claim, a failure and an end in it", state: `{at: now + 60*min, idle: 20*min, claim: now + 60*min, failed: now + 60*min, after: 60*min, gone: now + 61*min}`, tab: `{woken: now + 60*min}`, ask: "POST"},
+	{name: "set back after waking does not spin", state: `{at: now - 6*sec, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now + 60*min}`, in: 10*time.Minute - 6*time.Second},
+	{name: "two processes differ", state: `{at: now + 2*sec, idle: 20*min, full: 20*min, life: 720*min}`, in: 10*time.Minute + 2*time.Second},
+
+	// Nonsense counts as absent, and absent means to ask.
+	{name: "null", state: `null`, ask: "POST"},
+	{name: "undefined", state: `undefined`, ask: "POST"},
+	{name: "a number", state: `5`, ask: "POST"},
+	{name: "a string", state: `"gone"`, ask: "POST"},
+	{name: "an array", state: `[1, 2]`, ask: "POST"},
+	{name: "empty", state: `{}`, ask: "POST"},
+	{name: "strings", state: `{at: String(now), idle: "1200000", full: "1", life: "1", gone: String(now), claim: String(now), failed: String(now)}`, ask: "POST"},
+	{name: "NaN", state: `{at: NaN, idle: NaN, full: NaN, life: NaN, gone: NaN, claim: NaN, failed: NaN, fails: NaN, after: NaN, rand: NaN}`, ask: "POST"},
+	{name: "infinite", state: `{at: Infinity, idle: Infinity, gone: Infinity, claim: Infinity, failed: Infinity}`, ask: "POST"},
+	{name: "negative", state: `{at: -5, idle: -5, full: -5, life: -5, gone: -5, claim: -5, failed: -5, fails: -5, after: -5, rand: -5}`, ask: "POST"},
+	{name: "booleans", state: `{at: true, idle: true, gone: true, claim: true, failed: true}`, ask: "POST"},
+	{name: "far future", state: `{at: 9e15, idle: 9e15, full: 9e15, life: 9e15, gone: 9e15, claim: 9e15, failed: 9e15}`, ask: "POST"},
+	{name: "time left without end", state: `{at: now, idle: 9e15, full: 9e15, life: 9e15}`, in: 10 * time.Minute},
+	{name: "full below idle", state: `{at: now, idle: 20*min, full: 1, life: 720*min}`, in: 10 * time.Minute},
+	{name: "a wait without end", state: `{at: now - 10*min, idle: 20*min, full: 20*min, failed: now, fails: 9e15, after: 9e15, rand: 9e15}`, in: 5 * time.Minute},
+	{name: "the deadline before the answer", state: `{at: now, idle: 20*min, full: 20*min, life: -1}`, in: 10 * time.Minute},
+}
+
+func TestPlan(t *testing.T) {
+	for variant, script := range variants(t) {
+		vm := goja.New()
+		plan, err := vm.RunString(script)
+		require.NoError(t, err)
+		require.Empty(t, vm.GlobalObject().Keys(), "%s leaves something in the global scope", variant)
+		require.NoError(t, vm.Set("plan", plan))
+		require.NoError(t, vm.Set("now", now))
+		_, err = vm.RunString(`
+			const sec = 1000, min = 60*sec;
+			const decide = (state, config, tab) =>
+				plan(state, now, {idle: 20*min, warn: 0, ...config}, {rand: 0, ...tab});`)
+		require.NoError(t, err)
+
+		for _, c := range planCases {
+			t.Run(variant+"/"+c.name, func(t *testing.T) {
+				v, err := vm.RunString("decide((" + c.state + "), {..." + orEmpty(c.config) + "}, {..." + orEmpty(c.tab) + "})")
+				require.NoError(t, err)
+				var step struct {
+					Ask   string  `json:"ask"`
+					Gone  bool    `json:"gone"`
+					Until float64 `json:"until"`
+					Warn  string  `json:"warn"`
+				}
+				vm.SetFieldNameMapper(goja.TagFieldNameMapper("json", true))
+				require.NoError(t, vm.ExportTo(v, &step))
+				require.Equal(t, c.ask, step.Ask)
+				require.Equal(t, c.gone, step.Gone)
+				require.Equal(t, c.warn, step.Warn)
+				in := time.Duration(step.Until-float64(now)) * time.Millisecond
+				if c.ask == "" && !c.gone {
+					require.InDelta(t, c.in, in, float64(time.Millisecond))
+				}
+				require.Positive(t, in, "the page would spin")
+			})
+		}
+	}
+}
+
+func orEmpty(s string) string {
+	if s == "" {
+		return "{}"
+	}
+	return s
+}
+
+// TestPlanNeverSleepsIn feeds plan every combination of a few odd values. Whatever it finds, a page must come to a point
+// where it asks the server, and never later than the idle timeout, for the record can be wrong in any way.
+func TestPlanNeverSleepsIn(t *testing.T) {
+	for variant, script := range variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			vm := goja.New()
+			plan, err := vm.RunString(script)
+			require.NoError(t, err)
+			require.NoError(t, vm.Set("plan", plan))
+			v, err := vm.RunString(`
+				const now = 1.8e12, config = {idle: 12e5, warn: 12e4};
+				const odd = [undefined, NaN, 'x', -1, 0, 1, 12e5, now - 1e4, now, now + 5e3, 9e15];
+				const bad = [];
+				for (const at of odd) for (const idle of odd) for (const life of odd) for (const failed of odd)
+					for (const after of ['x', 1, 9e15]) for (const claim of [undefined, now]) {
+						const state = {at, idle, full: idle, life, failed, after, fails: after, rand: after, claim};
+						const step = plan(state, now, config, {rand: 0.5, hidden: true, woken: life});
+						if (!(step.until > now && step.until <= now + config.idle)) bad.push(JSON.stringify([state, step]));
+					}
+				bad.slice(0, 3).join('\n')`)
+			require.NoError(t, err)
+			require.Empty(t, v.String())
+		})
+	}
+}

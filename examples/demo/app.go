@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+)
+
+// minIdle leaves the script, which waits a second between attempts, the time
+// for more than one.
+const minIdle = 5 * time.Second
+
+const maxName = 40
+
+// policy shows that the script works under a strict one.
+const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+//go:embed pages static
+var files embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"span": span}).ParseFS(files, "pages/*.html"))
+
+// side is one of the two sessions that a visitor has, and the page that goes
+// with it. Both cookies are for all paths; which session a request belongs to is
+// a matter of whose LoadAndSave it runs through.
+type side struct {
+	Name string // "with" or "without": its path and cookie
+	sm   *scs.SessionManager
+	km   *keepalive.Manager
+}
+
+type app struct {
+	options
+	with, without *side
+	timelines     *timelines
+}
+
+// newHandler returns the whole app. The session managers are the caller's, so
+// that tests choose their stores.
+func newHandler(with, without *scs.SessionManager, opt options) (http.Handler, error) {
+	a := &app{options: opt, timelines: newTimelines(opt.lifetime)}
+	var err error
+	if a.with, err = a.newSide("with", with); err != nil {
+		return nil, err
+	}
+	if a.without, err = a.newSide("without", without); err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	for _, s := range []*side{a.with, a.without} {
+		form := http.NewServeMux()
+		form.HandleFunc("GET /"+s.Name+"/{$}", a.form(s))
+		form.HandleFunc("POST /"+s.Name+"/{$}", a.submit(s))
+		mux.Handle("/"+s.Name+"/", s.km.LoadAndSave(form))
+	}
+	// Signing in and out is for both sessions, and either may look at the picture.
+	both := func(h http.HandlerFunc) http.Handler { return a.with.km.LoadAndSave(a.without.km.LoadAndSave(h)) }
+	mux.Handle("GET /{$}", both(a.home))
+	mux.Handle("POST /sign-in", both(a.signIn))
+	mux.Handle("POST /sign-out", both(a.signOut))
+	mux.Handle("GET /timeline", both(a.timeline))
+	mux.Handle("GET /static/", http.FileServerFS(files))
+
+	guarded := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		guarded.ServeHTTP(w, r)
+	}), nil
+}
+
+func (a *app) newSide(name string, sm *scs.SessionManager) (*side, error) {
+	sm.IdleTimeout, sm.Lifetime = a.idle, a.lifetime
+	sm.Cookie.Name = "demo_" + name
+	cfg := keepalive.Config{
+		Path:     "/" + name + "/keepalive/",
+		Passive:  func(r *http.Request) bool { return r.URL.Path == "/timeline" },
+		Observer: a.timelines.observer(name, sm),
+		// The library warns of an idle timeout as short as this one; here it is
+		// so on purpose, and the page says what follows from it.
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	if name == "without" {
+		cfg.Skip = func(*http.Request) bool { return true }
+	}
+	if warn := 20 * time.Second; a.idle > warn { // the library allows no less
+		cfg.WarnBefore = warn
+	}
+	km, err := keepalive.New(sm, cfg)
+	return &side{Name: name, sm: sm, km: km}, err
+}
+
+// side is where to go after signing in.
+func (a *app) side(next string) *side {
+	if next == a.without.Name {
+		return a.without
+	}
+	return a.with
+}
+
+// user is who is signed in, "" for nobody.
+func (s *side) user(r *http.Request) string { return s.sm.GetString(r.Context(), "user") }
+
+func (a *app) home(w http.ResponseWriter, r *http.Request) {
+	next := r.URL.Query().Get("next")
+	if s := a.side(next); s.user(r) != "" {
+		http.Redirect(w, r, "/"+s.Name+"/", http.StatusSeeOther)
+		return
+	}
+	a.signInPage(w, http.StatusOK, next, "")
+}
+
+func (a *app) signInPage(w http.ResponseWriter, code int, next, problem string) {
+	render(w, code, "sign-in.html", map[string]any{
+		"Next": next, "Problem": problem, "Idle": a.idle, "Lifetime": a.lifetime, "MaxName": maxName,
+	})
+}
+
+// signIn begins both sessions, so that they can be compared.
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	next := r.PostFormValue("next")
+	name := strings.TrimSpace(r.PostFormValue("name"))
+	if name == "" || utf8.RuneCountInString(name) > maxName {
+		a.signInPage(w, http.StatusUnprocessableEntity, next, fmt.Sprintf("Write a name of 1 to %d characters; any will do.", maxName))
+		return
+	}
+	id := a.timelines.begin()
+	for _, s := range []*side{a.with, a.without} {
+		// A token from before the login may be known to somebody else.
+		if err := s.sm.RenewToken(r.Context()); err != nil {
+			http.Error(w, "The session could not be renewed.", http.StatusInternalServerError)
+			return
+		}
+		s.sm.Put(r.Context(), "user", name)
+		s.sm.Put(r.Context(), "since", time.Now().Unix())
+		s.sm.Put(r.Context(), "timeline", id)
+	}
+	http.Redirect(w, r, "/"+a.side(next).Name+"/", http.StatusSeeOther)
+}
+
+func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
+	for _, s := range []*side{a.with, a.without} {
+		if err := s.sm.Destroy(r.Context()); err != nil {
+			http.Error(w, "The session could not be ended.", http.StatusInternalServerError)
+			return
+		}
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *app) form(s *side) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		user := s.user(r)
+		if user == "" {
+			http.Redirect(w, r, "/?next="+s.Name, http.StatusSeeOther)
+			return
+		}
+		render(w, http.StatusOK, "form.html", map[string]any{
+			"Side": s.Name, "User": user, "Idle": a.idle, "Lifetime": a.lifetime,
+			// Browsers wake hidden pages once a minute.
+			"Hidden":   a.idle < 3*time.Minute,
+			"Received": s.sm.PopString(r.Context(), "received"),
+		})
+	}
+}
+
+func (a *app) submit(s *side) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		words := len(strings.Fields(r.PostFormValue("story")))
+		if s.user(r) == "" {
+			render(w, http.StatusUnauthorized, "ended.html", map[string]any{
+				"Side": s.Name, "Words": words, "Idle": a.idle, "Lifetime": a.lifetime,
+			})
+			return
+		}
+		took := time.Since(time.Unix(s.sm.GetInt64(r.Context(), "since"), 0))
+		received := fmt.Sprintf("Your claim of %s has arrived, %s after you signed in", count(words, "word"), span(took))
+		if n := int(took / a.idle); n > 0 {
+			received += fmt.Sprintf(": longer than %s", count(n, "idle timeout"))
+		}
+		s.sm.Put(r.Context(), "received", received+".")
+		http.Redirect(w, r, "/"+s.Name+"/", http.StatusSeeOther)
+	}
+}
+
+// timeline answers with the visitor's own two sessions and nobody else's: the
+// timeline's name is in the session, never in the request.
+func (a *app) timeline(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	id := a.with.sm.GetString(r.Context(), "timeline")
+	if id == "" {
+		id = a.without.sm.GetString(r.Context(), "timeline")
+	}
+	body := a.timelines.get(id)
+	if body == nil {
+		w.WriteHeader(http.StatusNoContent) // no error: browsers would log one each second
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // the client has gone
+}
+
+func render(w http.ResponseWriter, code int, name string, data any) {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
+		http.Error(w, "The page could not be made: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = page.WriteTo(w) // the client has gone
+}
+
+// span writes a duration as people do: 20 s, 3 min, 1 min 48 s.
+func span(d time.Duration) string {
+	d = d.Round(time.Second)
+	minutes, seconds := d/time.Minute, d%time.Minute/time.Second
+	switch {
+	case minutes == 0:
+		return fmt.Sprintf("%d\u00a0s", seconds)
+	case seconds == 0:
+		return fmt.Sprintf("%d\u00a0min", minutes)
+	}
+	return fmt.Sprintf("%d\u00a0min %d\u00a0s", minutes, seconds)
+}
+
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}

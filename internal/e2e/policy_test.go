@@ -1,0 +1,42 @@
+package e2e_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/stretchr/testify/require"
+)
+
+func testPolicies(t *testing.T, b *webdriver.Browser) {
+	for _, test := range []struct{ name, policy string }{
+		{"self", "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'"},
+		{"nonce", "default-src 'none'; script-src 'nonce-" + nonce + "'; connect-src 'self'; img-src 'self'"},
+		{"strict-dynamic", "script-src 'nonce-" + nonce + "' 'strict-dynamic'; object-src 'none'; base-uri 'none'"},
+		{"trusted types", "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := b.For(t)
+			a := newApp(t, idle, time.Hour)
+			b.Navigate(a.URL + "/login?policy=" + url.QueryEscape(test.policy))
+			within(t, idle/2+slack, "keepalive:ping", func() bool { return len(events(b, "keepalive:ping")) > 0 })
+			require.Empty(t, b.Console())
+		})
+	}
+}
+
+func testBlockingPolicy(t *testing.T, b *webdriver.Browser) {
+	a := newApp(t, idle, time.Hour)
+	b.Navigate(a.URL + "/login?policy=" + url.QueryEscape("default-src 'none'; script-src 'self'; img-src 'self'"))
+	var console []string
+	within(t, idle/2+slack, "a message in the console", func() bool {
+		console = append(console, b.Console()...)
+		return strings.Contains(strings.Join(console, "\n"), "connect-src must allow 'self'")
+	})
+	time.Sleep(2 * idle)
+	console = append(console, b.Console()...)
+	require.LessOrEqual(t, len(console), 3, "%q", console)
+	require.Empty(t, a.pings(time.Time{}))
+}

@@ -1,0 +1,171 @@
+package webdriver_test
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/stretchr/testify/require"
+)
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<title>Page %s</title>
+<script>%s</script>
+<script>
+	window.kept = [];
+	addEventListener('pageshow', event => kept.push(event.persisted));
+	console.warn('a warning');
+</script>
+</head>
+<body style="background: #fc0">
+<input id="name"><button onclick="document.title = document.getElementById('name').value">Go</button>
+</body>
+</html>
+`
+
+const visibility = "return document.visibilityState"
+
+func TestBrowsers(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/a" { // and not the icon, which may come after the test deleted the cookie
+			http.SetCookie(w, &http.Cookie{Name: "taste", Value: "sweet", Path: "/", HttpOnly: true})
+		}
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(w, page, r.URL.Path, webdriver.Recorder)
+	}))
+	t.Cleanup(srv.Close)
+	for _, engine := range webdriver.Engines {
+		t.Run(string(engine), func(t *testing.T) {
+			b := webdriver.Start(t, engine)
+			for _, test := range []struct {
+				name string
+				run  func(t *testing.T, b *webdriver.Browser, url string)
+			}{
+				{"page", testPage},
+				{"secure context", testSecureContext},
+				{"history", testHistory},
+				{"tabs", testTabs},
+				{"minimise", testMinimise},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.run(t, b.For(t), srv.URL) })
+			}
+			if engine == webdriver.Chromium {
+				t.Run("freeze", func(t *testing.T) { testFreeze(t, b.For(t), srv.URL) })
+			}
+		})
+	}
+}
+
+func testPage(t *testing.T, b *webdriver.Browser, url string) {
+	b.Navigate(url + "/a")
+	require.Equal(t, "Page /a", b.Title())
+	require.Equal(t, url+"/a", b.URL())
+	require.Contains(t, strings.Join(b.Console(), "\n"), "a warning")
+	require.Equal(t, 5, webdriver.Script[int](b, "return arguments[0] + arguments[1]", 2, 3))
+	require.Equal(t, "later", webdriver.AsyncScript[string](b, "setTimeout(arguments[1], 10, arguments[0])", "later"))
+
+	b.SendKeys("#name", "typed")
+	b.Click("button")
+	require.Equal(t, "typed", b.Title())
+
+	require.Len(t, b.Cookies(), 1)
+	require.Equal(t, "sweet", b.Cookies()[0].Value)
+	require.True(t, b.Cookies()[0].HTTPOnly)
+	b.DeleteCookies()
+	require.Empty(t, b.Cookies())
+
+	image, err := png.Decode(bytes.NewReader(b.Screenshot()))
+	require.NoError(t, err)
+	middle := image.Bounds().Max.Div(2)
+	red, green, blue, _ := image.At(middle.X, middle.Y).RGBA()
+	require.Equal(t, [3]uint32{0xffff, 0xcccc, 0}, [3]uint32{red, green, blue})
+}
+
+// Web Locks exist in secure contexts only, and plain HTTP on loopback counts as one by either name.
+func testSecureContext(t *testing.T, b *webdriver.Browser, url string) {
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		b.Navigate(strings.Replace(url, "127.0.0.1", host, 1))
+		require.True(t, webdriver.Script[bool](b, "return isSecureContext && 'locks' in navigator"), host)
+	}
+}
+
+// The page is left from a script, because Marionette's own clicks keep a page out of the back/forward cache.
+func testHistory(t *testing.T, b *webdriver.Browser, url string) {
+	b.Navigate(url + "/a")
+	webdriver.Script[any](b, "window.kept.length = 0; setTimeout(() => location.href = '/b')")
+	eventually(t, func() bool { return b.Title() == "Page /b" })
+	webdriver.Script[any](b, "setTimeout(() => history.back())")
+	eventually(t, func() bool { return b.Title() == "Page /a" })
+	eventually(t, func() bool {
+		return slices.Equal(webdriver.Script[[]bool](b, "return kept"), []bool{true})
+	})
+}
+
+func testTabs(t *testing.T, b *webdriver.Browser, url string) {
+	b.Navigate(url + "/a")
+	first := b.Window()
+	webdriver.Script[any](b, `
+		localStorage.shared = 'yes';
+		window.seen = [];
+		document.addEventListener('visibilitychange', () => seen.push(document.visibilityState));`)
+	second := b.NewWindow("tab")
+	require.ElementsMatch(t, []string{first, second}, b.Windows())
+	b.SwitchTo(second)
+	b.Navigate(url + "/c")
+	require.Equal(t, "yes", webdriver.Script[string](b, "return localStorage.shared"))
+	shown := webdriver.Script[string](b, visibility)
+	b.SwitchTo(first)
+	require.Equal(t, "visible", webdriver.Script[string](b, visibility))
+	if b.Engine == webdriver.WebKit { // its driver leaves a new tab behind the first, wherever commands go
+		require.Equal(t, "hidden", shown)
+		require.Empty(t, webdriver.Script[[]string](b, "return seen"))
+	} else {
+		require.Equal(t, "visible", shown)
+		require.Equal(t, []string{"hidden", "visible"}, webdriver.Script[[]string](b, "return seen"))
+	}
+	b.SwitchTo(second)
+	b.CloseWindow()
+	b.SwitchTo(first)
+	require.Equal(t, []string{first}, b.Windows())
+}
+
+func testMinimise(t *testing.T, b *webdriver.Browser, url string) {
+	b.Navigate(url)
+	b.SetWindowRect(10, 10, 700, 500)
+	b.Minimise()
+	eventually(t, func() bool { return webdriver.Script[string](b, visibility) == "hidden" })
+	b.Maximise()
+	eventually(t, func() bool { return webdriver.Script[string](b, visibility) == "visible" })
+}
+
+func testFreeze(t *testing.T, b *webdriver.Browser, url string) {
+	b.Navigate(url)
+	webdriver.Script[any](b, "window.ticks = 0; setInterval(() => ticks++, 50)")
+	b.Freeze()
+	time.Sleep(2 * time.Second)
+	b.Thaw()
+	require.Less(t, webdriver.Script[int](b, "return ticks"), 20)
+
+	const fetches = "fetch('/').then(() => true, () => false).then(arguments[0])"
+	b.Offline(true)
+	require.False(t, webdriver.AsyncScript[bool](b, fetches))
+	b.Offline(false)
+	require.True(t, webdriver.AsyncScript[bool](b, fetches))
+}
+
+// eventually is require.Eventually in the test's own goroutine, which commands that fail need.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for start := time.Now(); !condition(); time.Sleep(20 * time.Millisecond) {
+		require.Less(t, time.Since(start), 20*time.Second)
+	}
+}

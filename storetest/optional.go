@@ -1,0 +1,84 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// optionalCases are about abilities that scs finds by type.
+var optionalCases = []testCase{
+	{"scs.CtxStore", "scs calls these instead of the methods without a context, where they are", func(t *testing.T, s subject) {
+		c, ok := s.Store.(scs.CtxStore)
+		if !ok {
+			t.Skip("the store does not have them")
+		}
+		each(t, kinds, func(t *testing.T, k kind) {
+			ctx := t.Context()
+			x := newSession(k, time.Hour, 10*time.Minute)
+			must(t, c.CommitCtx(ctx, x.key, x.data, x.expiry))
+			must(t, x.checkAll(s, x.expiry))
+			data, found, err := c.FindCtx(ctx, x.key)
+			must(t, err)
+			if !found || !bytes.Equal(data, x.data) {
+				t.Error("FindCtx does not return what CommitCtx wrote")
+			}
+			// A store of scs that takes no context goes on without one.
+			gone, cancel := context.WithCancel(ctx)
+			cancel()
+			y := x.filled()
+			err = c.CommitCtx(gone, y.key, y.data, y.expiry)
+			if err == nil {
+				x = y
+			} else if !errors.Is(err, context.Canceled) {
+				t.Errorf("CommitCtx: %v", err)
+			}
+			must(t, x.checkAll(s, x.expiry))
+			must(t, c.DeleteCtx(ctx, x.key))
+			must(t, x.checkGone(s))
+			_, found, err = c.FindCtx(ctx, x.key)
+			must(t, notFound("FindCtx", found, err))
+		})
+	}},
+
+	{"iteration", "scs.SessionManager.Iterate must see the sessions that are alive and no others", func(t *testing.T, s subject) {
+		var all func() (map[string][]byte, error)
+		switch i := s.Store.(type) {
+		case scs.IterableCtxStore:
+			all = func() (map[string][]byte, error) { return i.AllCtx(t.Context()) }
+		case scs.IterableStore:
+			all = i.All
+		default:
+			t.Skip("the store has neither All nor AllCtx")
+		}
+		var live, dead []session
+		for _, k := range kinds {
+			x := newSession(k, time.Hour, time.Minute)
+			expired, deleted := newSession(k, time.Hour, 100*time.Millisecond), newSession(k, time.Hour, time.Minute)
+			for _, x := range []session{x, expired, deleted} {
+				must(t, x.commit(s))
+			}
+			_, err := x.touch(s, idle)
+			must(t, err)
+			must(t, s.Delete(deleted.key))
+			live, dead = append(live, x), append(dead, expired, deleted)
+		}
+		time.Sleep(110 * time.Millisecond)
+		got, err := all()
+		must(t, err)
+		for _, x := range live {
+			if !bytes.Equal(got[x.key], x.data) {
+				t.Errorf("%s: a live session is missing, or has other data", x.name)
+			}
+		}
+		for _, x := range dead {
+			if _, ok := got[x.key]; ok {
+				t.Errorf("%s: a session that has ended is there", x.name)
+			}
+		}
+	}},
+}
