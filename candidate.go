@@ -13,13 +13,10 @@ import (
 // wanted tells whether the page is to have the script: it has a session, or
 // every page is to have it.
 func (w *writer) wanted() bool {
-	switch {
-	case w.m.cfg.Anonymous:
-		return true
-	case w.save:
-		return w.live
+	if !w.save {
+		w.live = w.m.hasCookie(w.Header(), w.r)
 	}
-	return w.m.hasCookie(w.Header(), w.r)
+	return w.live || w.m.cfg.Anonymous
 }
 
 // hasCookie goes by the session cookie that the response sets or deletes, or
@@ -137,20 +134,20 @@ func changed(h http.Header) {
 	h["Accept-Ranges"] = acceptNoRanges
 }
 
-// tagFor is the tag for a page with header h.
-func (m *Manager) tagFor(h http.Header, r *http.Request) []byte {
+// tagFor is the tag for a page with header h, which has a live session or none.
+func (m *Manager) tagFor(h http.Header, r *http.Request, live bool) []byte {
 	nonce := csp.Nonce(h)
 	if h["Content-Security-Policy"] != nil && !m.warnedCSP.Load() {
-		self := &url.URL{Scheme: "http", Host: r.Host, Path: m.cfg.Path}
-		if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		self := &url.URL{Host: r.Host, Path: m.cfg.Path}
+		if r.TLS != nil { // without, a proxy may still speak https outside
 			self.Scheme = "https"
 		}
 		if directive := csp.Blocks(h, nonce, self); directive != "" && !m.warnedCSP.Swap(true) {
 			m.log().Warn("keepalive: a page's Content-Security-Policy stops the script or its pings; let it have script-src 'self' or a nonce, and connect-src 'self'", "path", r.URL.Path, "directive", directive)
 		}
 	}
-	if nonce == "" {
+	if nonce == "" && live {
 		return m.plainTag
 	}
-	return m.tag.with(nonce)
+	return m.tag.with(nonce, live)
 }

@@ -22,9 +22,14 @@ import (
 
 var protocols = []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0"}
 
-// everywhere is Inject with the script on every page.
+// everywhere is Inject where every request has a session cookie.
 func everywhere(t testing.TB, h http.Handler) http.Handler {
-	return newManager(t, newSessions(), keepalive.Config{Anonymous: true}).Inject(h)
+	inject := newManager(t, newSessions(), keepalive.Config{}).Inject(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.Clone(r.Context())
+		r.AddCookie(&http.Cookie{Name: "session", Value: "x"})
+		inject.ServeHTTP(w, r)
+	})
 }
 
 // files are a directory and a handler that serves it.

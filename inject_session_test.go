@@ -49,7 +49,7 @@ func TestWhoGetsTheScript(t *testing.T) {
 		{name: "modified", cookie: live, do: login, own: 1, cookies: 1},
 		{name: "destroyed", cookie: live, do: logout},
 		{name: "live, other cookie", cookie: live, do: other, own: 1, cookies: 1},
-		{name: "passive", cookie: live, do: nothing, cfg: keepalive.Config{Passive: func(*http.Request) bool { return true }}, own: 1, cookies: 1},
+		{name: "passive", cookie: live, do: nothing, cfg: keepalive.Config{Passive: func(*http.Request) bool { return true }}, own: 0, cookies: 1},
 		{name: "skipped", cookie: live, do: nothing, cfg: keepalive.Config{Skip: func(*http.Request) bool { return true }}},
 		{name: "skipped although anonymous", cookie: live, do: nothing, cfg: keepalive.Config{Anonymous: true, Skip: func(*http.Request) bool { return true }}},
 		{name: "not skipped", cookie: live, do: nothing, cfg: keepalive.Config{Skip: func(r *http.Request) bool { return r.URL.Path != "/" }}, own: 1, cookies: 1},

@@ -67,8 +67,9 @@ type Config struct {
 	WarnBefore time.Duration
 
 	// Passive tells the requests that load the session but must not extend it,
-	// such as an app's own background polls. It is called once for each
-	// request that has a live session. Default: none is.
+	// such as an app's own background polls. Their responses get no script, as
+	// that would extend the session. It is called once for each request that
+	// has a live session. Default: none is.
 	Passive func(*http.Request) bool
 
 	// Skip tells the requests whose responses are to be left as they are.
@@ -77,7 +78,8 @@ type Config struct {
 	Skip func(*http.Request) bool
 
 	// Anonymous puts the script also into pages that are shown without a
-	// session, for apps that sign in without loading a new page.
+	// session, for apps that sign in without loading a new page. It waits there
+	// until the app dispatches the event keepalive:check on document.
 	Anonymous bool
 
 	// CrossOrigin guards POST requests to the ping endpoint. Default: a new
@@ -278,7 +280,7 @@ func (m *Manager) start() {
 	loader.IdleTimeout = 0
 	m.loader = &loader
 	m.tag = m.script.tag(m.cfg, cmp.Or(max(m.sm.IdleTimeout, 0), m.sm.Lifetime))
-	m.plainTag = m.tag.with("")
+	m.plainTag = m.tag.with("", true)
 
 	idle, fault := m.sm.IdleTimeout, func(msg string, args ...any) {
 		m.log().Error("keepalive: "+msg, args...)

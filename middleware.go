@@ -48,7 +48,8 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 		// The mark tells a second LoadAndSave or Inject further in, also behind a
 		// writer that can't be unwrapped. With Inject outside, that one injects.
 		r = r.WithContext(context.WithValue(ctx, m, m))
-		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, plain: m.wrapped(w)}, r, next, true)
+		passive := token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
+		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, passive: passive, plain: passive || m.wrapped(w)}, r, next, true)
 	})
 }
 

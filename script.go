@@ -52,11 +52,17 @@ func (s script) tag(cfg Config, idle time.Duration) tag {
 	return t
 }
 
-func (t tag) with(nonce string) []byte {
-	if nonce == "" {
-		return []byte(t.open + t.end)
+// with is the tag with a nonce, if there is one. Without a live session it says
+// so, or the script would take the page's load for a touch and its end for one.
+func (t tag) with(nonce string, live bool) []byte {
+	b := []byte(t.open)
+	if nonce != "" {
+		b = append(b, ` nonce="`+html.EscapeString(nonce)+`"`...)
 	}
-	return []byte(t.open + ` nonce="` + html.EscapeString(nonce) + `"` + t.end)
+	if !live {
+		b = append(b, " data-anonymous"...)
+	}
+	return append(b, t.end...)
 }
 
 // serve answers GET keepalive.js. The URL in the tag names the content by its

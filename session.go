@@ -49,11 +49,11 @@ func (m *Manager) load(r *http.Request) (context.Context, string, error) {
 // save ends the request's session, where token is the one it was loaded with.
 // It runs once, before the header goes out. live tells whether the page that is
 // answered has a session.
-func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string) (live bool, err error) {
+func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (live bool, err error) {
 	ctx := r.Context()
 	switch m.sm.Status(ctx) {
 	case scs.Modified:
-		return m.commit(w, r, token)
+		return m.commit(w, r, token, passive)
 	case scs.Destroyed:
 		m.sm.WriteSessionCookie(ctx, w, "", time.Time{})
 		m.observe(Event{Kind: EventDestroy, Request: r}, m.key(token))
@@ -62,7 +62,7 @@ func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string) (li
 	if token == "" {
 		return false, nil
 	}
-	if m.cfg.Passive != nil && m.cfg.Passive(r) {
+	if passive {
 		return true, nil
 	}
 	return m.touch(r, token), nil
@@ -96,7 +96,7 @@ func (m *Manager) touch(r *http.Request, token string) (live bool) {
 }
 
 // commit writes a modified session, and the cookie.
-func (m *Manager) commit(w http.ResponseWriter, r *http.Request, token string) (live bool, err error) {
+func (m *Manager) commit(w http.ResponseWriter, r *http.Request, token string, passive bool) (live bool, err error) {
 	ctx := r.Context()
 	if ctx.Err() != nil { // what a handler has done is not lost because its client hung up
 		var cancel context.CancelFunc
@@ -104,7 +104,7 @@ func (m *Manager) commit(w http.ResponseWriter, r *http.Request, token string) (
 		defer cancel()
 	}
 	key := m.key(token)
-	cs := &commitStore{Store: m.store, loaded: key, passive: token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)}
+	cs := &commitStore{Store: m.store, loaded: key, passive: passive}
 	sm := *m.sm
 	sm.Store = cs
 	if token, _, err = sm.Commit(ctx); err != nil {

@@ -32,6 +32,8 @@ type writer struct {
 	saved bool
 	live  bool // with saved: the page has a session
 	plain bool // put nothing in
+	// passive is set for a request that must not extend its session.
+	passive bool
 
 	phase  phase
 	sniff  bool // the handler named no type: the first bytes tell
@@ -88,7 +90,7 @@ func (w *writer) begin(code int) {
 func (w *writer) saveOnce() (err error) {
 	if w.save && !w.saved {
 		w.saved = true
-		w.live, err = w.m.save(w.ResponseWriter, w.r, w.token)
+		w.live, err = w.m.save(w.ResponseWriter, w.r, w.token, w.passive)
 	}
 	return err
 }
@@ -337,12 +339,12 @@ func (w *writer) insert(p []byte) (int, error) {
 	var tag []byte
 	if w.phase == holding {
 		w.sendHeader(func(h http.Header) {
-			tag = w.m.tagFor(h, w.r)
+			tag = w.m.tagFor(h, w.r, w.live)
 			w.grow(h, len(tag))
 			changed(h)
 		})
 	} else {
-		tag = w.m.tagFor(w.Header(), w.r)
+		tag = w.m.tagFor(w.Header(), w.r, w.live)
 	}
 	w.phase = passing
 	at := int(w.scan.Offset() - w.passed)

@@ -5,6 +5,7 @@
 //	<script src="/keepalive/keepalive.js" defer data-idle="1200000" data-warn="120000"></script>
 //
 //	data-idle  the idle timeout in ms; without it a minute is assumed
+//	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 //	data-warn  optional, in ms: how long before the end keepalive:warning comes; it must be shorter than data-idle
 //
 // Events, all on document; those that the script sends bubble and can be cancelled:
@@ -141,11 +142,13 @@
 	// Soft navigation may run the script again in the same window. It did so because the server sent it once more: the
 	// page that is on screen has a session, whatever was known before.
 	const guard = Symbol.for(key);
-	if (window[guard]) return window[guard]();
+	if (window[guard]) return window[guard]('anonymous' in script.dataset);
 
 	/** @type {Config} */
 	const config = { idle: +script.dataset.idle || SLICE, warn: +script.dataset.warn || 0 };
 	const id = Math.random();
+	// The server sent the page without a session: it waits until the app says that there is one.
+	let anonymous = 'anonymous' in script.dataset;
 	let woken = Date.now(); // until the page is known to come from the server, see below
 	let busy = false;
 	let stopped = false;
@@ -204,7 +207,7 @@
 	};
 
 	const tick = () => {
-		if (stopped) return;
+		if (stopped || anonymous) return;
 		const step = think();
 		const news = step.gone && !expired;
 		expired = step.gone;
@@ -267,7 +270,11 @@
 				let reply = await request(method);
 				if (reply.gone) {
 					// The token may have been renewed while the question was on its way with the old one.
+					// The claim must outlive the pause and the second request, or tabs take it from each other and none
+					// ever knows.
+					save({ claim: Date.now() + 2 * SECOND });
 					await sleep(SECOND);
+					save({ claim: Date.now() });
 					reply = await request(method);
 				}
 				const { body } = reply;
@@ -304,7 +311,8 @@
 		tick();
 	};
 
-	const forget = () => {
+	const forget = (still) => {
+		anonymous = still === true;
 		write({});
 		tick();
 	};
@@ -327,7 +335,7 @@
 	// Behind a service worker, or where an engine tells too little, one ping more is made.
 	try {
 		const page = /** @type {any} */ (performance.getEntriesByType('navigation')[0]);
-		if (page.transferSize > 0 && page.type !== 'back_forward' && !page.deliveryType && !page.workerStart) {
+		if (!anonymous && page.transferSize > 0 && page.type !== 'back_forward' && !page.deliveryType && !page.workerStart) {
 			// performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
 			const at = Date.now() - performance.now() + page.requestStart;
 			woken = 0;
@@ -340,5 +348,6 @@
 				write({ ...record, at, idle, full: idle, life: life > 2 * config.idle ? life : null, fails: 0 });
 		}
 	} catch {}
+	if (anonymous && think().end > Date.now()) write({}); // the other tabs believe in a session: let them ask
 	tick();
 })();

@@ -77,6 +77,7 @@ type page struct {
 	kind         string // PerformanceNavigationTiming.type; "" is navigate
 	cached       bool
 	warn         time.Duration
+	anonymous    bool // the server sent it without a session
 }
 
 const (
@@ -158,6 +159,9 @@ func (b *browser) open(p page) *tab {
 	b.t.Cleanup(func() { require.Empty(b.t, unhandled, "rejections without a handler") })
 
 	dataset := map[string]any{"idle": fmt.Sprint(idleTimeout.Milliseconds())}
+	if p.anonymous {
+		dataset["anonymous"] = ""
+	}
 	if p.warn > 0 {
 		dataset["warn"] = fmt.Sprint(p.warn.Milliseconds())
 	}

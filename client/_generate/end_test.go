@@ -250,3 +250,55 @@ func TestNoWarningWithoutTheServersWord(t *testing.T) {
 		require.Zero(t, tb.count("warning"), "it would be too late for one")
 	})
 }
+
+// A page that came without a session asks nothing until the app has signed in.
+func TestAnonymousPage(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.out = true
+		tb := b.open(page{anonymous: true})
+		b.sleep(3 * time.Hour)
+		tb.show(false)
+		tb.show(true)
+		b.sleep(time.Minute)
+		require.Empty(t, b.asked)
+		require.Empty(t, tb.events)
+		*s = *newSession(idleTimeout, 12*time.Hour)
+		s.expiry, s.deadline = b.now.Add(s.idle), b.now.Add(12*time.Hour)
+		tb.run(`document.dispatchEvent({type: 'keepalive:check'})`)
+		b.sleep(time.Hour)
+		require.Greater(t, tb.count("ping"), 4)
+		require.Zero(t, tb.count("expired"))
+	})
+}
+
+// It also says that the session is gone which other tabs believe in.
+func TestAnonymousPageMakesOthersAsk(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		other := b.open(page{})
+		b.sleep(time.Minute)
+		s.out = true
+		tb := b.open(page{anonymous: true})
+		b.sleep(10 * time.Second)
+		require.Equal(t, 1, other.count("expired"))
+		require.Empty(t, tb.events)
+	})
+}
+
+// With a short idle timeout a claim ends soon; tabs must not take it from each
+// other between the two questions that make a session gone.
+func TestGoneWithSlowAnswers(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		for range 3 {
+			b.open(page{})
+		}
+		for _, tb := range b.tabs {
+			tb.run(`localStorage.setItem('` + recordKey + `', '{}')`)
+		}
+		b.server = func(string, time.Time) reply { return reply{status: 401, delay: 8 * time.Second} }
+		b.sleep(time.Hour)
+		require.LessOrEqual(t, len(b.asked), 3)
+		for _, tb := range b.tabs {
+			require.Equal(t, 1, tb.count("expired"))
+		}
+	})
+}
