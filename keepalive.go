@@ -127,7 +127,8 @@ const (
 type Event struct {
 	Kind EventKind
 
-	// Request is the request that caused it. It must not be kept.
+	// Request is the request that caused it. Its context holds the session,
+	// except for EventPing and EventGone. It must not be kept.
 	Request *http.Request
 
 	// Session names the session for as long as the process runs and its token
@@ -139,8 +140,7 @@ type Event struct {
 	// EventPing, EventTouch and EventSave.
 	Expiry time.Time
 
-	// Deadline is when the session ends whatever happens, for EventPing and
-	// EventSave, and for EventTouch.
+	// Deadline is when the session ends whatever happens, where Expiry is set.
 	Deadline time.Time
 
 	// Err is the store's error, for EventError.
