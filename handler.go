@@ -2,6 +2,7 @@ package keepalive
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -210,7 +211,7 @@ func inactivity(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
 	}
 	ms, err := strconv.ParseInt(form.Get("inactive"), 10, 64)
 	if err != nil {
-		return 0, err
+		return 0, errors.New("inactive must be a whole number of milliseconds")
 	}
 	// Not before now, and not so long ago that a duration can't hold it.
 	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil

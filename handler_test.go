@@ -143,6 +143,17 @@ func TestInsideSCS(t *testing.T) {
 	}
 }
 
+func TestAroundSCS(t *testing.T) {
+	var log bytes.Buffer
+	sm := newSessions()
+	km := newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	c := &client{h: km.LoadAndSave(sm.LoadAndSave(newApp(sm)))}
+	c.get("/login")
+	c.get("/put?v=x")
+	c.get("/logout")
+	require.Equal(t, 1, strings.Count(log.String(), "runs inside keepalive's LoadAndSave"), log.String())
+}
+
 func TestUnknownEndpoint(t *testing.T) {
 	sm := newSessions()
 	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}

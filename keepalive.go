@@ -8,9 +8,9 @@
 //
 // # Rules of interaction
 //
-// [Manager.LoadAndSave] MUST replace the LoadAndSave of scs, not wrap it or sit
-// in it: scs writes back a copy of the session that it read when the request
-// began, which undoes what other requests wrote meanwhile.
+// [Manager.LoadAndSave] MUST replace the LoadAndSave of scs, neither wrap it nor
+// sit in it: scs writes back a copy of the session that it read when the request
+// began, which undoes what other requests wrote meanwhile, logouts among them.
 //
 // Compressing middleware MUST stand outside: compress(km.LoadAndSave(mux)). A
 // page that is compressed further in can't be changed and gets no script; so
@@ -66,13 +66,13 @@ type Config struct {
 	// less than the idle timeout. Default: 0, no event.
 	WarnBefore time.Duration
 
-	// Passive tells the requests that load the session but must not extend it,
+	// Passive tells which requests load the session but must not extend it,
 	// such as an app's own background polls. Their responses get no script, as
 	// that would extend the session. It is called once for each request that
 	// has a live session. Default: none is.
 	Passive func(*http.Request) bool
 
-	// Skip tells the requests whose responses are to be left as they are.
+	// Skip tells which requests' responses are to be left as they are.
 	// Sessions are loaded and saved all the same, and the request's context
 	// holds the session where LoadAndSave is used. Default: none is.
 	Skip func(*http.Request) bool
@@ -147,8 +147,8 @@ type Event struct {
 	Err error
 }
 
-// Manager keeps the sessions of one scs.SessionManager alive. Its methods are
-// safe for concurrent use.
+// Manager keeps the sessions of one scs.SessionManager alive. Make one with
+// New; the zero value can't be used. Its methods are safe for concurrent use.
 type Manager struct {
 	sm     *scs.SessionManager
 	cfg    Config
@@ -171,6 +171,7 @@ type Manager struct {
 	hints       hints
 	warnedCSP   atomic.Bool
 	warnedInner atomic.Bool
+	warnedOuter atomic.Bool
 }
 
 // New returns a Manager for sm. The fields of sm may still be changed until the
@@ -279,8 +280,6 @@ func (m *Manager) start() {
 	loader := *m.sm
 	loader.IdleTimeout = 0
 	m.loader = &loader
-	m.tag = m.script.tag(m.cfg, cmp.Or(max(m.sm.IdleTimeout, 0), m.sm.Lifetime))
-	m.plainTag = m.tag.with("", true)
 
 	idle, fault := m.sm.IdleTimeout, func(msg string, args ...any) {
 		m.log().Error("keepalive: "+msg, args...)
@@ -295,7 +294,8 @@ func (m *Manager) start() {
 		fault("SessionManager.Lifetime is below IdleTimeout, so the session ends before it can be idle; write a longer Lifetime or a shorter IdleTimeout", "Lifetime", m.sm.Lifetime, "IdleTimeout", idle)
 	}
 	if w := m.cfg.WarnBefore; w > 0 && idle > 0 && w >= idle {
-		fault("Config.WarnBefore is not below SessionManager.IdleTimeout, so every page would warn at once; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", w, "IdleTimeout", idle)
+		fault("Config.WarnBefore is not below SessionManager.IdleTimeout, so every page would warn at once; until then none does; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", w, "IdleTimeout", idle)
+		m.cfg.WarnBefore = 0
 	}
 	switch p := m.sm.Cookie.Path; {
 	case p == "":
@@ -305,6 +305,8 @@ func (m *Manager) start() {
 		fault("Config.Path is not below SessionManager.Cookie.Path, so pings would arrive without the cookie; write a Config.Path below it; until then pages get no script", "Path", m.cfg.Path, "Cookie.Path", p)
 		m.off = true
 	}
+	m.tag = m.script.tag(m.cfg, cmp.Or(max(m.sm.IdleTimeout, 0), m.sm.Lifetime))
+	m.plainTag = m.tag.with("", true)
 }
 
 // pathMatch is RFC 6265 section 5.1.4.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -51,7 +52,11 @@ func (m *Manager) load(r *http.Request) (context.Context, string, error) {
 // answered has a session.
 func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (live bool, err error) {
 	ctx := r.Context()
-	switch m.sm.Status(ctx) {
+	status := m.sm.Status(ctx)
+	if status != scs.Unmodified {
+		m.checkOuter(w.Header())
+	}
+	switch status {
 	case scs.Modified:
 		return m.commit(w, r, token, passive)
 	case scs.Destroyed:
@@ -66,6 +71,16 @@ func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string, pas
 		return true, nil
 	}
 	return m.touch(r, token), nil
+}
+
+// checkOuter says once that something further in has written the session cookie
+// before us, and with it the session, whether or not that still exists.
+func (m *Manager) checkOuter(h http.Header) {
+	for _, line := range h["Set-Cookie"] {
+		if strings.HasPrefix(line, m.sm.Cookie.Name+"=") && !m.warnedOuter.Swap(true) {
+			m.log().Error("keepalive: SessionManager.LoadAndSave (or WriteSessionCookie) runs inside keepalive's LoadAndSave and brings back sessions that have ended meanwhile; remove it")
+		}
+	}
 }
 
 // touch extends a session that was only read, unless that gains too little. An
