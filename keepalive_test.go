@@ -88,7 +88,9 @@ func TestFirstUse(t *testing.T) {
 			for range 3 {
 				require.Equal(t, http.StatusOK, c.get("/login").StatusCode)
 			}
-			require.Equal(t, !tt.noScript, strings.Contains(body(t, c.get("/")), "<script"))
+			shown := body(t, c.get("/"))
+			require.Equal(t, !tt.noScript, strings.Contains(shown, "<script"))
+			require.NotContains(t, shown, "data-warn", "a warning that can't be right is not given")
 			if tt.want == "" {
 				require.Empty(t, log.String())
 				return
