@@ -142,12 +142,22 @@ type sighting struct {
 	found            bool
 }
 
+// deadlineStore is a Store that returns the deadline with the expiry, so that a
+// store which remembers deadlines has no need to be asked for the data.
+type deadlineStore interface {
+	TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error)
+}
+
 // extend touches a session.
 func (m *Manager) extend(ctx context.Context, key string, idle time.Duration) (s sighting, err error) {
-	s.expiry, s.found, err = m.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
-		s.deadline, err = m.deadline(data)
-		return s.deadline, err
-	})
+	if d, ok := m.store.(deadlineStore); ok {
+		s.expiry, s.deadline, s.found, err = d.TouchDeadline(ctx, key, idle, m.deadline)
+	} else {
+		s.expiry, s.found, err = m.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
+			s.deadline, err = m.deadline(data)
+			return s.deadline, err
+		})
+	}
 	if err != nil || !s.found {
 		return s, err
 	}
@@ -160,6 +170,9 @@ func (m *Manager) extend(ctx context.Context, key string, idle time.Duration) (s
 
 // look reads when a session ends.
 func (m *Manager) look(ctx context.Context, key string) (s sighting, err error) {
+	if _, ok := m.store.(deadlineStore); ok {
+		return m.extend(ctx, key, -maxInactive) // by nothing
+	}
 	if s.expiry, s.found, err = m.store.Expiry(ctx, key); err != nil || !s.found {
 		return s, err
 	}

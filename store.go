@@ -40,6 +40,12 @@ type Store interface {
 	// deadline reads the session's deadline from its data. The deadline that
 	// counts is that of the data stored at the moment of the write. An error
 	// from deadline is returned as it is.
+	//
+	// A store may try deadline with the beginning of the data first, which fails
+	// unless the deadline can be told from that alone. One that remembers the
+	// deadline of data that has not changed need not call it. It should then
+	// also have a method TouchDeadline, with the same parameters, that returns
+	// the deadline after the expiry, or the core must read the data for it.
 	Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error)
 
 	// Replace stores data and expiry in place of a live session. It never

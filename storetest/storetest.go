@@ -30,6 +30,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/gob"
 )
 
 // Run tests a store. Each case is a subtest, and prints why it matters when it
@@ -88,7 +89,9 @@ const (
 )
 
 // kind is a sort of session. A store may look at data more closely than it
-// should, so they come from two codecs.
+// should, so they come from two codecs: one whose deadline can be read from the
+// beginning alone, as keepalive does with scs's, and one whose can't. The largest
+// just go into a BLOB of MySQL.
 type kind struct {
 	name string
 	codec
@@ -108,10 +111,10 @@ var (
 var kinds = []kind{
 	{"gob 0.2 KB", gobCodec, 100},
 	{"gob 4 KB", gobCodec, 4 << 10},
-	{"gob 64 KB", gobCodec, 64 << 10},
+	{"gob 64 KB", gobCodec, 63 << 10},
 	{"json 0.2 KB", jsonCodec, 100},
 	{"json 4 KB", jsonCodec, 3 << 10},
-	{"json 64 KB", jsonCodec, 48 << 10},
+	{"json 64 KB", jsonCodec, 47 << 10},
 }
 
 // fewKinds is for cases that wait.
@@ -128,8 +131,10 @@ func encodeGob(deadline time.Time, values []byte) ([]byte, error) {
 }
 
 func readGob(data []byte) (time.Time, error) {
-	deadline, _, err := scs.GobCodec{}.Decode(data)
-	return deadline, err
+	if deadline, ok := gob.Deadline(data); ok {
+		return deadline, nil
+	}
+	return time.Time{}, errors.New("no deadline")
 }
 
 // jsonTail is how JSON sessions end: with the deadline, always in the same number

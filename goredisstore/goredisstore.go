@@ -1,0 +1,287 @@
+// Package goredisstore keeps scs sessions in Redis so that keepalive can extend
+// them safely from any number of processes. It takes the place of scs's package
+// of the same name: the same keys, so only the import changes.
+//
+//	sessionManager.Store = goredisstore.New(redis.NewClient(&redis.Options{Addr: addr}))
+//
+// It needs Redis 7.0, or a server that knows its commands PEXPIRETIME and SET
+// with PXAT, such as Valkey. A cluster will do: each call names one key.
+//
+// Expiries are times of the app's clock, as deadlines are. A Redis server whose
+// clock is ahead ends sessions early by as much.
+//
+// A server that evicts keys ends sessions; one that is full and must not evict
+// answers writes with an error, and touches go on. After a failover a replica
+// may lack what the old server had not sent it: such sessions have gone, and
+// nothing here brings them back, nor takes back what the replica has.
+package goredisstore
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisStore is a keepalive.Store. It is safe for concurrent use.
+type RedisStore struct {
+	client redis.UniversalClient
+	prefix string
+	hints  *hints
+}
+
+// New returns a store with scs's key prefix, "scs:session:". The client stays
+// the caller's, to configure and to close.
+func New(client redis.UniversalClient) *RedisStore {
+	return NewWithPrefix(client, "scs:session:")
+}
+
+// NewWithPrefix returns a store with another key prefix.
+func NewWithPrefix(client redis.UniversalClient, prefix string) *RedisStore {
+	return &RedisStore{client: client, prefix: prefix, hints: newHints()}
+}
+
+// forever is the expiry of a key that has none.
+var forever = time.Unix(0, math.MaxInt64)
+
+// within ends a call with its context. go-redis alone waits for an answer that
+// does not come until its own timeouts, three times by default. What has been
+// sent may still be carried out.
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (v T, err error) {
+	if err := ctx.Err(); err != nil {
+		return v, err
+	}
+	if ctx.Done() == nil {
+		return call(ctx)
+	}
+	type answer struct {
+		v   T
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		v, err := call(ctx)
+		done <- answer{v, err}
+	}()
+	select {
+	case a := <-done:
+		return a.v, because(ctx, a.err)
+	case <-ctx.Done():
+		return v, ctx.Err()
+	}
+}
+
+// FindCtx returns the data of a session.
+func (s *RedisStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	data, err = within(ctx, func(ctx context.Context) ([]byte, error) {
+		return s.client.Get(ctx, s.prefix+token).Bytes()
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil, false, nil
+	}
+	return data, err == nil, err
+}
+
+// set stores a session with SET; one whose time has passed is deleted, where
+// scs would make it immortal. found tells whether something was there, or was
+// written.
+func (s *RedisStore) set(ctx context.Context, token string, data []byte, expiry time.Time, options ...any) (found bool, err error) {
+	if !time.Now().Before(expiry) {
+		n, err := within(ctx, func(ctx context.Context) (int64, error) {
+			return s.client.Del(ctx, s.prefix+token).Result()
+		})
+		return n > 0, err
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) {
+		args := append([]any{"SET", s.prefix + token, data, "PXAT", expiry.UnixMilli()}, options...)
+		return s.client.Do(ctx, args...).Result()
+	})
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// CommitCtx stores a session, whether or not there was one.
+func (s *RedisStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, err := s.set(ctx, token, data, expiry)
+	return err
+}
+
+// Replace stores data and expiry in place of a live session. It never creates
+// one.
+func (s *RedisStore) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error) {
+	return s.set(ctx, key, data, expiry, "XX")
+}
+
+// DeleteCtx removes a session.
+func (s *RedisStore) DeleteCtx(ctx context.Context, token string) error {
+	_, err := within(ctx, func(ctx context.Context) (int64, error) {
+		return s.client.Del(ctx, s.prefix+token).Result()
+	})
+	return err
+}
+
+// Expiry returns when the session will end if nothing touches it. That of a key
+// that has lost its expiry lies in the far future, until a touch repairs it.
+func (s *RedisStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
+	at, err := within(ctx, func(ctx context.Context) (int64, error) {
+		return s.client.Do(ctx, "PEXPIRETIME", s.prefix+key).Int64()
+	})
+	switch {
+	case err != nil || at == -2:
+		return expiry, false, err
+	case at == -1:
+		return forever, true, nil
+	}
+	return time.UnixMilli(at), true, nil
+}
+
+// Touch moves the expiry of a live session to
+// min(max(current expiry, now+idle), deadline): one round trip when this store
+// has touched the session before and its data is still the same, else two or
+// three.
+func (s *RedisStore) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
+	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
+	return expiry, found, err
+}
+
+// TouchDeadline is Touch, and returns the session's deadline too.
+func (s *RedisStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
+	return s.hints.touch(ctx, s, key, idle, deadline)
+}
+
+// moveScript compares and moves in one step. It answers the expiry, or -2 when
+// there is no such session. A key without an expiry gets one, unless nothing is
+// to be extended.
+//
+// ARGV: the guard, how many bytes of the data it stands for (0: it is the digest
+// of all of it), the new expiry (0: extend nothing) and the deadline in
+// milliseconds.
+var moveScript = redis.NewScript(`
+local n, next, deadline = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local have
+if n > 0 then
+  have = redis.call('GETRANGE', KEYS[1], 0, n - 1)
+else
+  have = redis.sha1hex(redis.call('GET', KEYS[1]) or '')
+end
+if have ~= ARGV[1] then return -2 end
+local current = redis.call('PEXPIRETIME', KEYS[1])
+if current == -2 then return -2 end
+if current == -1 and next == 0 then return deadline end
+local expiry = math.min(math.max(current, next), deadline)
+if expiry ~= current then
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', expiry))
+end
+return expiry`)
+
+func (s *RedisStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
+	guard := h.guard()
+	n := len(guard)
+	if h.whole {
+		n = 0
+	}
+	var want int64
+	if next.After(time.Now()) {
+		want = next.UnixMilli()
+	}
+	at, err := within(ctx, func(ctx context.Context) (int64, error) {
+		return moveScript.Run(ctx, s.client, []string{s.prefix + key}, guard, n, want, h.deadline.UnixMilli()).Int64()
+	})
+	if err != nil || at == -2 {
+		return expiry, false, err
+	}
+	return time.UnixMilli(at), true, nil
+}
+
+func (s *RedisStore) head(ctx context.Context, key string) (head []byte, found bool, err error) {
+	head, err = within(ctx, func(ctx context.Context) ([]byte, error) {
+		return s.client.GetRange(ctx, s.prefix+key, 0, headSize-1).Bytes()
+	})
+	return head, len(head) > 0, err
+}
+
+// digest is the one that scripts in Redis can compute.
+func (s *RedisStore) digest(data []byte) string {
+	sum := sha1.Sum(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// AllCtx returns the data of all live sessions by their keys. On a cluster it
+// asks every master.
+func (s *RedisStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	var mu sync.Mutex
+	all := make(map[string][]byte)
+	scan := func(ctx context.Context, c redis.Cmdable) error {
+		var cursor uint64
+		for {
+			keys, next, err := c.Scan(ctx, cursor, glob.Replace(s.prefix)+"*", 1000).Result()
+			if err != nil {
+				return err
+			}
+			got := make([]*redis.StringCmd, len(keys))
+			_, err = c.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, key := range keys {
+					got[i] = p.Get(ctx, key)
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, redis.Nil) { // some may have gone meanwhile
+				return err
+			}
+			mu.Lock()
+			for i, key := range keys {
+				if data, err := got[i].Bytes(); err == nil {
+					all[key[len(s.prefix):]] = data
+				}
+			}
+			mu.Unlock()
+			if cursor = next; cursor == 0 {
+				return nil
+			}
+		}
+	}
+	each := func(ctx context.Context, c *redis.Client) error { return scan(ctx, c) }
+	_, err := within(ctx, func(ctx context.Context) (any, error) {
+		switch c := s.client.(type) {
+		case *redis.ClusterClient:
+			return nil, c.ForEachMaster(ctx, each)
+		case *redis.Ring:
+			return nil, c.ForEachShard(ctx, each)
+		default:
+			return nil, scan(ctx, c)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// glob keeps a prefix from being taken for a pattern.
+var glob = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+
+// Find, Commit, Delete and All are the same without a context.
+
+func (s *RedisStore) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s *RedisStore) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s *RedisStore) Delete(token string) error {
+	return s.DeleteCtx(context.Background(), token)
+}
+
+func (s *RedisStore) All() (map[string][]byte, error) {
+	return s.AllCtx(context.Background())
+}

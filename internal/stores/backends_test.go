@@ -1,0 +1,165 @@
+package stores_test
+
+import (
+	"context"
+	"database/sql"
+	"net"
+	"path/filepath"
+	"testing"
+
+	scsredis "github.com/alexedwards/scs/goredisstore"
+	scsmysql "github.com/alexedwards/scs/mysqlstore"
+	scspgx "github.com/alexedwards/scs/pgxstore"
+	scssqlite "github.com/alexedwards/scs/sqlite3store"
+	"github.com/alexedwards/scs/v2"
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/mattn/go-sqlite3"
+	"github.com/redis/go-redis/v9"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/goredisstore"
+	"github.com/seed4a306b22/keepalive/internal/stores/servers"
+	"github.com/seed4a306b22/keepalive/mysqlstore"
+	"github.com/seed4a306b22/keepalive/pgxstore"
+	"github.com/seed4a306b22/keepalive/sqlite3store"
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+)
+
+// Each of the two lasts for one handle to a storage. Zero: straight to it.
+type via struct {
+	addr string // instead of the server's own, such as a Proxy's
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// backend is a real storage, with the table of scs where it needs one.
+type backend struct {
+	name   string
+	server *servers.Server // nil for SQLite
+	// ours and theirs open a handle of their own: keepalive's store, and scs's
+	// store of the same name.
+	ours   func(tb testing.TB, v via) keepalive.Store
+	theirs func(tb testing.TB, v via) scs.Store
+}
+
+// each runs f once for each storage, as a subtest with a fresh server.
+func each(t *testing.T, f func(t *testing.T, b backend)) {
+	for name, start := range backends {
+		t.Run(name, func(t *testing.T) { f(t, start(t)) })
+	}
+}
+
+var backends = map[string]func(tb testing.TB) backend{
+	"Redis":      startRedis,
+	"PostgreSQL": startPostgres,
+	"MariaDB":    startMariaDB,
+	"SQLite/modernc": func(tb testing.TB) backend {
+		return startSQLite(tb, "sqlite", "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+	},
+	"SQLite/mattn": func(tb testing.TB) backend {
+		return startSQLite(tb, "sqlite3", "?_busy_timeout=5000&_journal_mode=WAL")
+	},
+}
+
+func startRedis(tb testing.TB) backend {
+	b := backend{name: "Redis", server: servers.Redis(tb)}
+	b.ours = func(tb testing.TB, v via) keepalive.Store { return goredisstore.New(redisClient(tb, b.server, v)) }
+	b.theirs = func(tb testing.TB, v via) scs.Store { return scsredis.New(redisClient(tb, b.server, v)) }
+	return b
+}
+
+func redisClient(tb testing.TB, s *servers.Server, v via) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: or(v.addr, s.Addr), Dialer: v.dial})
+	tb.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func startPostgres(tb testing.TB) backend {
+	b := backend{name: "PostgreSQL", server: servers.Postgres(tb)}
+	_, err := pgxPool(tb, b.server, via{}).Exec(context.Background(), `
+		CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+		CREATE INDEX sessions_expiry_idx ON sessions (expiry);`)
+	require.NoError(tb, err)
+	b.ours = func(tb testing.TB, v via) keepalive.Store {
+		return pgxstore.NewWithCleanupInterval(pgxPool(tb, b.server, v), 0)
+	}
+	b.theirs = func(tb testing.TB, v via) scs.Store {
+		return scspgx.NewWithCleanupInterval(pgxPool(tb, b.server, v), 0)
+	}
+	return b
+}
+
+func pgxPool(tb testing.TB, s *servers.Server, v via) *pgxpool.Pool {
+	cfg, err := pgxpool.ParseConfig("postgres://postgres@" + or(v.addr, s.Addr) + "/postgres?sslmode=disable")
+	require.NoError(tb, err)
+	if v.dial != nil {
+		cfg.ConnConfig.DialFunc = v.dial
+	}
+	p, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(p.Close)
+	return p
+}
+
+func startMariaDB(tb testing.TB) backend {
+	b := backend{name: "MariaDB", server: servers.MariaDB(tb)}
+	db := mysqlDB(tb, b.server, via{}, "")
+	for _, stmt := range []string{
+		`CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)`,
+		`CREATE INDEX sessions_expiry_idx ON sessions (expiry)`,
+	} {
+		_, err := db.Exec(stmt)
+		require.NoError(tb, err)
+	}
+	b.ours = func(tb testing.TB, v via) keepalive.Store {
+		return mysqlstore.NewWithCleanupInterval(mysqlDB(tb, b.server, v, ""), 0)
+	}
+	b.theirs = func(tb testing.TB, v via) scs.Store {
+		return scsmysql.NewWithCleanupInterval(mysqlDB(tb, b.server, v, ""), 0)
+	}
+	return b
+}
+
+// mysqlDB opens a handle. params are more of the DSN's.
+func mysqlDB(tb testing.TB, s *servers.Server, v via, params string) *sql.DB {
+	cfg, err := mysql.ParseDSN("root@tcp(" + or(v.addr, s.Addr) + ")/test?" + params)
+	require.NoError(tb, err)
+	if v.dial != nil {
+		cfg.DialFunc = v.dial
+	}
+	connector, err := mysql.NewConnector(cfg)
+	require.NoError(tb, err)
+	db := sql.OpenDB(connector)
+	db.SetMaxIdleConns(32)
+	tb.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func startSQLite(tb testing.TB, driver, params string) backend {
+	file := filepath.Join(tb.TempDir(), "sessions.db")
+	open := func(tb testing.TB) *sql.DB {
+		db, err := sql.Open(driver, "file:"+file+params)
+		require.NoError(tb, err)
+		db.SetMaxIdleConns(32)
+		tb.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	_, err := open(tb).Exec(`
+		CREATE TABLE sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL);
+		CREATE INDEX sessions_expiry_idx ON sessions(expiry);`)
+	require.NoError(tb, err)
+	return backend{
+		name: "SQLite",
+		ours: func(tb testing.TB, _ via) keepalive.Store {
+			return sqlite3store.NewWithCleanupInterval(open(tb), 0)
+		},
+		theirs: func(tb testing.TB, _ via) scs.Store { return scssqlite.NewWithCleanupInterval(open(tb), 0) },
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

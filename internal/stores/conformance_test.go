@@ -1,0 +1,103 @@
+package stores_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/goredisstore"
+	"github.com/seed4a306b22/keepalive/internal/stores/servers"
+	"github.com/seed4a306b22/keepalive/mysqlstore"
+	"github.com/seed4a306b22/keepalive/pgxstore"
+	"github.com/seed4a306b22/keepalive/sqlite3store"
+	"github.com/seed4a306b22/keepalive/storetest"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	_ keepalive.Store = (*goredisstore.RedisStore)(nil)
+	_ keepalive.Store = (*pgxstore.PostgresStore)(nil)
+	_ keepalive.Store = (*mysqlstore.MySQLStore)(nil)
+	_ keepalive.Store = (*sqlite3store.SQLite3Store)(nil)
+)
+
+func TestConformance(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		storetest.Run(t, func(t *testing.T) keepalive.Store { return b.ours(t, via{}) })
+	})
+	t.Run("Redis Cluster", func(t *testing.T) {
+		var addrs []string
+		for _, s := range servers.RedisCluster(t, 3) {
+			addrs = append(addrs, s.Addr)
+		}
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+		t.Cleanup(func() { _ = client.Close() })
+		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
+	})
+}
+
+// Settings that shift times, cut round trips or send statements another way must
+// not matter.
+func TestConformanceMariaDBSettings(t *testing.T) {
+	b := startMariaDB(t)
+	for _, params := range []string{
+		"loc=America%2FNew_York&parseTime=true",
+		"time_zone=%27%2B05%3A30%27",
+		"interpolateParams=true&clientFoundRows=true",
+	} {
+		t.Run(params, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) keepalive.Store {
+				return mysqlstore.NewWithCleanupInterval(mysqlDB(t, b.server, via{}, params), 0)
+			})
+		})
+	}
+}
+
+func touch(t *testing.T, s keepalive.Store, key string, idle time.Duration, deadline time.Time) (time.Time, bool) {
+	expiry, found, err := s.Touch(context.Background(), key, idle, func([]byte) (time.Time, error) { return deadline, nil })
+	require.NoError(t, err)
+	return expiry, found
+}
+
+// A key that has lost its expiry, as scs's own store makes them and RESTORE can,
+// gets one.
+func TestRedisRepairs(t *testing.T) {
+	b := startRedis(t)
+	s, theirs := b.ours(t, via{}), b.theirs(t, via{})
+	client := redisClient(t, b.server, via{})
+	now := time.Now()
+	immortal := func(key string) {
+		// Past its deadline, scs's store takes this for no expiry at all.
+		require.NoError(t, theirs.(interface {
+			CommitCtx(context.Context, string, []byte, time.Time) error
+		}).CommitCtx(t.Context(), key, []byte("data"), time.Now().Add(-time.Second)))
+		ttl, err := client.TTL(t.Context(), "scs:session:"+key).Result()
+		require.NoError(t, err)
+		require.Equal(t, time.Duration(-1), ttl, "no expiry")
+	}
+
+	immortal("a")
+	_, found := touch(t, s, "a", time.Minute, now.Add(-time.Second))
+	require.False(t, found, "past its deadline")
+	_, found, err := s.Find("a")
+	require.NoError(t, err)
+	require.False(t, found)
+
+	immortal("b")
+	expiry, found, err := s.Expiry(t.Context(), "b")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.True(t, expiry.After(now.Add(100*365*24*time.Hour)))
+	expiry, found = touch(t, s, "b", 0, now.Add(time.Hour))
+	require.True(t, found)
+	require.WithinDuration(t, now.Add(time.Hour), expiry, 2*time.Millisecond)
+	expiry, found = touch(t, s, "b", time.Minute, now.Add(time.Hour))
+	require.True(t, found)
+	require.WithinDuration(t, time.Now().Add(time.Minute), expiry, 10*time.Second)
+	ttl, err := client.TTL(t.Context(), "scs:session:b").Result()
+	require.NoError(t, err)
+	require.Positive(t, ttl)
+	require.LessOrEqual(t, ttl, time.Minute)
+}

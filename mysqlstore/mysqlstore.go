@@ -1,0 +1,272 @@
+// Package mysqlstore keeps scs sessions in MySQL or MariaDB so that keepalive
+// can extend them safely from any number of processes. It takes the place of
+// scs's package of the same name, and embeds its store: the same table, so only
+// the import changes.
+//
+//	sessionManager.Store = mysqlstore.New(db)
+//
+// It needs MySQL 5.6.4 or MariaDB 10. The table holds UTC, whatever the DSN's
+// loc and parseTime are. Whether a session has expired is told by the server's
+// clock, as in scs; expiries are times of the app's clock, as deadlines are. The
+// table's TIMESTAMP ends in 2038, and its BLOB at 64 KB.
+package mysqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	scsstore "github.com/alexedwards/scs/mysqlstore"
+	"github.com/go-sql-driver/mysql"
+)
+
+// MySQLStore is a keepalive.Store. It is safe for concurrent use.
+type MySQLStore struct {
+	*scsstore.MySQLStore
+	hints *hints
+	mu    sync.Mutex
+	stmts map[string]*sql.Stmt
+}
+
+// New returns a store that removes expired sessions every 5 minutes. The
+// database handle stays the caller's, to configure and to close.
+func New(db *sql.DB) *MySQLStore {
+	return NewWithCleanupInterval(db, 5*time.Minute)
+}
+
+// NewWithCleanupInterval returns a store that removes expired sessions at
+// another interval, or never when it is 0.
+func NewWithCleanupInterval(db *sql.DB, cleanupInterval time.Duration) *MySQLStore {
+	return &MySQLStore{
+		MySQLStore: scsstore.NewWithCleanupInterval(db, cleanupInterval),
+		hints:      newHints(),
+		stmts:      make(map[string]*sql.Stmt),
+	}
+}
+
+// run prepares a statement, once, and runs it: again when the server has ended
+// it for the sake of another one, by which it has undone it.
+func (s *MySQLStore) run(ctx context.Context, query string, do func(*sql.Stmt) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		stmt, err := s.prepared(ctx, query)
+		if err == nil {
+			err = do(stmt)
+		}
+		var my *mysql.MySQLError
+		if errors.As(err, &my) && my.Number == 1213 { // ER_LOCK_DEADLOCK
+			continue
+		}
+		return because(ctx, err)
+	}
+}
+
+// prepared keeps a statement for as long as db is open: one that is prepared for
+// each call costs a round trip more.
+func (s *MySQLStore) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	s.mu.Lock()
+	stmt := s.stmts[query]
+	s.mu.Unlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.DB.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first := s.stmts[query]; first != nil {
+		return first, stmt.Close()
+	}
+	s.stmts[query] = stmt
+	return stmt, nil
+}
+
+func (s *MySQLStore) exec(ctx context.Context, query string, args ...any) (res sql.Result, err error) {
+	err = s.run(ctx, query, func(stmt *sql.Stmt) (err error) {
+		res, err = stmt.ExecContext(ctx, args...)
+		return err
+	})
+	return res, err
+}
+
+// row reads one row, of one value.
+func (s *MySQLStore) row(ctx context.Context, to any, query string, args ...any) (found bool, err error) {
+	err = s.run(ctx, query, func(stmt *sql.Stmt) error { return stmt.QueryRowContext(ctx, args...).Scan(to) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// The statements. now is UTC at the moment when a row is looked at, after any
+// wait for its lock, where UTC_TIMESTAMP alone is when the statement began.
+// Times go over as text, as the driver would shift them by the DSN's loc, and
+// come back as microseconds since 1970, which no setting changes.
+const (
+	now   = `UTC_TIMESTAMP(6) + INTERVAL TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) MICROSECOND`
+	live  = ` WHERE token = ? AND ` + now + ` < expiry`
+	stamp = `CAST(? AS DATETIME(6))`
+	epoch = `'1970-01-01 00:00:00'`
+
+	findSQL   = `SELECT data FROM sessions` + live
+	headSQL   = `SELECT LEFT(data, ?) FROM sessions` + live
+	expirySQL = `SELECT TIMESTAMPDIFF(MICROSECOND, ` + epoch + `, expiry) FROM sessions` + live
+	commitSQL = `INSERT INTO sessions (token, data, expiry) VALUES (?, ?, ?)
+		ON DUPLICATE KEY UPDATE data = VALUES(data), expiry = VALUES(expiry)`
+	deleteSQL = `DELETE FROM sessions WHERE token = ?`
+	allSQL    = `SELECT token, data FROM sessions WHERE ` + now + ` < expiry`
+
+	// LAST_INSERT_ID with a value makes that the insert id which the server
+	// answers with. It is set for a row that matches, and for no other, even if
+	// the row is not changed by it; the count of rows does not tell those apart.
+	answer     = `INTERVAL LAST_INSERT_ID(TIMESTAMPDIFF(MICROSECOND, ` + epoch + `, `
+	replaceSQL = `UPDATE sessions SET data = ?, expiry = ` + epoch + ` + ` + answer + stamp + `)) MICROSECOND` + live
+	moveSQL    = `UPDATE sessions SET expiry = ` + epoch + ` + ` + answer +
+		`LEAST(GREATEST(expiry, ` + stamp + `), ` + stamp + `))) MICROSECOND` + live + ` AND `
+	lookSQL   = expirySQL + ` AND `
+	sameHead  = `LEFT(data, ?) = ?`
+	sameWhole = `SHA2(data, ?) = ?`
+)
+
+func text(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
+
+// FindCtx returns the data of a session.
+func (s *MySQLStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	found, err = s.row(ctx, &data, findSQL, token)
+	return data, found, err
+}
+
+// CommitCtx stores a session, whether or not there was one.
+func (s *MySQLStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, err := s.exec(ctx, commitSQL, token, data, text(expiry))
+	return err
+}
+
+// DeleteCtx removes a session.
+func (s *MySQLStore) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.exec(ctx, deleteSQL, token)
+	return err
+}
+
+// changed reads the answer of an UPDATE.
+func changed(res sql.Result, err error) (expiry time.Time, found bool, _ error) {
+	if err != nil {
+		return expiry, false, err
+	}
+	at, err := res.LastInsertId()
+	if err != nil || at == 0 {
+		return expiry, false, err
+	}
+	return time.UnixMicro(at), true, nil
+}
+
+// Replace stores data and expiry in place of a live session. It never creates
+// one.
+func (s *MySQLStore) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error) {
+	_, found, err = changed(s.exec(ctx, replaceSQL, data, text(expiry), key))
+	return found, err
+}
+
+// Expiry returns when the session will end if nothing touches it.
+func (s *MySQLStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
+	return s.expiry(ctx, expirySQL, key)
+}
+
+func (s *MySQLStore) expiry(ctx context.Context, query string, args ...any) (expiry time.Time, found bool, err error) {
+	var at int64
+	if found, err = s.row(ctx, &at, query, args...); found {
+		expiry = time.UnixMicro(at)
+	}
+	return expiry, found, err
+}
+
+// Touch moves the expiry of a live session to
+// min(max(current expiry, now+idle), deadline): one round trip when this store
+// has touched the session before and its data is still the same, else two or
+// three.
+func (s *MySQLStore) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
+	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
+	return expiry, found, err
+}
+
+// TouchDeadline is Touch, and returns the session's deadline too.
+func (s *MySQLStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
+	return s.hints.touch(ctx, s, key, idle, deadline)
+}
+
+func (s *MySQLStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
+	guard := h.guard()
+	same, n := sameHead, len(guard)
+	if h.whole {
+		same, n = sameWhole, 256
+	}
+	if !next.After(time.Now()) { // nothing to lock a row for
+		expiry, found, err = s.expiry(ctx, lookSQL+same, key, n, guard)
+		if err != nil || !found || !expiry.After(h.deadline) {
+			return expiry, found, err
+		}
+	}
+	return changed(s.exec(ctx, moveSQL+same, text(next), text(h.deadline), key, n, guard))
+}
+
+func (s *MySQLStore) head(ctx context.Context, key string) (data []byte, found bool, err error) {
+	found, err = s.row(ctx, &data, headSQL, headSize, key)
+	return data, found, err
+}
+
+// digest is as SHA2 writes it.
+func (s *MySQLStore) digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// AllCtx returns the data of all live sessions by their tokens.
+func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	all := make(map[string][]byte)
+	err := s.run(ctx, allSQL, func(stmt *sql.Stmt) error {
+		rows, err := stmt.QueryContext(ctx)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var token string
+			var data []byte
+			if err := rows.Scan(&token, &data); err != nil {
+				return err
+			}
+			all[token] = data
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Find, Commit, Delete and All are the same without a context.
+
+func (s *MySQLStore) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s *MySQLStore) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s *MySQLStore) Delete(token string) error {
+	return s.DeleteCtx(context.Background(), token)
+}
+
+func (s *MySQLStore) All() (map[string][]byte, error) {
+	return s.AllCtx(context.Background())
+}

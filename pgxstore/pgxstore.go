@@ -1,0 +1,180 @@
+// Package pgxstore keeps scs sessions in PostgreSQL so that keepalive can extend
+// them safely from any number of processes. It takes the place of scs's package
+// of the same name, and embeds its store: the same table, so only the import
+// changes.
+//
+//	sessionManager.Store = pgxstore.New(pool)
+//
+// It needs PostgreSQL 11. Whether a session has expired is told by the server's
+// clock, as in scs; expiries are times of the app's clock, as deadlines are.
+package pgxstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	scsstore "github.com/alexedwards/scs/pgxstore"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// PostgresStore is a keepalive.Store. It is safe for concurrent use.
+type PostgresStore struct {
+	*scsstore.PostgresStore
+	pool  *pgxpool.Pool
+	hints *hints
+}
+
+// New returns a store that removes expired sessions every 5 minutes. The pool
+// stays the caller's, to configure and to close.
+func New(pool *pgxpool.Pool) *PostgresStore {
+	return NewWithCleanupInterval(pool, 5*time.Minute)
+}
+
+// NewWithCleanupInterval returns a store that removes expired sessions at
+// another interval, or never when it is 0.
+func NewWithCleanupInterval(pool *pgxpool.Pool, cleanupInterval time.Duration) *PostgresStore {
+	return &PostgresStore{scsstore.NewWithCleanupInterval(pool, cleanupInterval), pool, newHints()}
+}
+
+// exec runs a statement and tells how many rows it has changed.
+func (s *PostgresStore) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	var tag pgconn.CommandTag
+	err := retry(ctx, func() (err error) {
+		tag, err = s.pool.Exec(ctx, sql, args...)
+		return err
+	})
+	return tag.RowsAffected(), err
+}
+
+// row reads one row, of one value.
+func (s *PostgresStore) row(ctx context.Context, to any, sql string, args ...any) (found bool, err error) {
+	err = retry(ctx, func() error { return s.pool.QueryRow(ctx, sql, args...).Scan(to) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// retry runs one statement again when the server has ended it for the sake of
+// another one: for a deadlock, or with an isolation level above the default.
+func retry(ctx context.Context, do func() error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := do()
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") {
+			continue
+		}
+		return because(ctx, err)
+	}
+}
+
+// FindCtx returns the data of a session.
+func (s *PostgresStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	found, err = s.row(ctx, &data, `SELECT data FROM sessions WHERE token = $1 AND clock_timestamp() < expiry`, token)
+	return data, found, err
+}
+
+// CommitCtx stores a session, whether or not there was one.
+func (s *PostgresStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, err := s.exec(ctx, `INSERT INTO sessions (token, data, expiry) VALUES ($1, $2, $3)
+		ON CONFLICT (token) DO UPDATE SET data = EXCLUDED.data, expiry = EXCLUDED.expiry`, token, data, expiry)
+	return err
+}
+
+// DeleteCtx removes a session.
+func (s *PostgresStore) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.exec(ctx, `DELETE FROM sessions WHERE token = $1`, token)
+	return err
+}
+
+// Replace stores data and expiry in place of a live session. It never creates
+// one.
+func (s *PostgresStore) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error) {
+	n, err := s.exec(ctx, `UPDATE sessions SET data = $2, expiry = $3
+		WHERE token = $1 AND clock_timestamp() < expiry`, key, data, expiry)
+	return n > 0, err
+}
+
+// Expiry returns when the session will end if nothing touches it.
+func (s *PostgresStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
+	found, err = s.row(ctx, &expiry, `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry`, key)
+	return expiry, found, err
+}
+
+// Touch moves the expiry of a live session to
+// min(max(current expiry, now+idle), deadline): one round trip when this store
+// has touched the session before and its data is still the same, else two or
+// three.
+func (s *PostgresStore) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
+	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
+	return expiry, found, err
+}
+
+// TouchDeadline is Touch, and returns the session's deadline too.
+func (s *PostgresStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
+	return s.hints.touch(ctx, s, key, idle, deadline)
+}
+
+// What a touch does: on a session whose first bytes, or the digest of all of it,
+// are the guard. When it waits for another one's write it looks again at what
+// that has left (PostgreSQL, "Read Committed Isolation Level").
+const (
+	lookSQL = `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry AND `
+	moveSQL = `UPDATE sessions SET expiry = LEAST(GREATEST(expiry, $3::timestamptz), $4::timestamptz)
+		WHERE token = $1 AND clock_timestamp() < expiry AND `
+	sameHead  = `substring(data FROM 1 FOR length($2::bytea)) = $2::bytea`
+	sameWhole = `sha256(data) = $2::bytea`
+)
+
+func (s *PostgresStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
+	same := sameHead
+	if h.whole {
+		same = sameWhole
+	}
+	guard := h.guard()
+	if !next.After(time.Now()) { // an UPDATE writes a row even if it is the same
+		found, err = s.row(ctx, &expiry, lookSQL+same, key, guard)
+		if err != nil || !found || !expiry.After(h.deadline) {
+			return expiry, found, err
+		}
+	}
+	found, err = s.row(ctx, &expiry, moveSQL+same+` RETURNING expiry`, key, guard, next, h.deadline)
+	return expiry, found, err
+}
+
+func (s *PostgresStore) head(ctx context.Context, key string) (data []byte, found bool, err error) {
+	found, err = s.row(ctx, &data, `SELECT substring(data FROM 1 FOR $2::int) FROM sessions
+		WHERE token = $1 AND clock_timestamp() < expiry`, key, headSize)
+	return data, found, err
+}
+
+func (s *PostgresStore) digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return string(sum[:])
+}
+
+// AllCtx returns the data of all live sessions by their tokens.
+func (s *PostgresStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	rows, err := s.pool.Query(ctx, `SELECT token, data FROM sessions WHERE current_timestamp < expiry`)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	all := make(map[string][]byte)
+	var token string
+	var data []byte
+	_, err = pgx.ForEachRow(rows, []any{&token, &data}, func() error {
+		all[token] = data // each row is scanned into new memory
+		return nil
+	})
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return all, nil
+}

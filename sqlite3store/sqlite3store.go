@@ -1,0 +1,254 @@
+// Package sqlite3store keeps scs sessions in SQLite so that keepalive can extend
+// them safely, from several processes too. It takes the place of scs's package
+// of the same name, and embeds its store: the same table, so only the import
+// changes.
+//
+//	sessionManager.Store = sqlite3store.New(db)
+//
+// It needs SQLite 3.35, by any driver: github.com/mattn/go-sqlite3 and
+// modernc.org/sqlite are tested. A database in WAL mode (PRAGMA
+// journal_mode=WAL) lets readers go on beside a writer.
+//
+// SQLite has one writer at a time. While another one holds the lock a call tries
+// again, for 5 seconds or until its context ends. A touch writes the whole row,
+// the data in it too, as SQLite knows no smaller step.
+package sqlite3store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	scsstore "github.com/alexedwards/scs/sqlite3store"
+)
+
+// Config is that of scs: the table's name and the interval at which expired
+// sessions are removed.
+type Config = scsstore.Config
+
+// SQLite3Store is a keepalive.Store. It is safe for concurrent use.
+type SQLite3Store struct {
+	*scsstore.SQLite3Store
+	db    *sql.DB
+	table string
+	hints *hints
+}
+
+// New returns a store that removes expired sessions every 5 minutes. The
+// database handle stays the caller's, to configure and to close.
+func New(db *sql.DB) *SQLite3Store {
+	return NewWithCleanupInterval(db, 5*time.Minute)
+}
+
+// NewWithCleanupInterval returns a store that removes expired sessions at
+// another interval, or never when it is 0.
+func NewWithCleanupInterval(db *sql.DB, cleanupInterval time.Duration) *SQLite3Store {
+	return NewWithConfig(db, Config{CleanUpInterval: cleanupInterval})
+}
+
+// NewWithConfig returns a store with a table of another name. The name becomes a
+// part of SQL statements: it must not come from users. Default: "sessions". A
+// CleanUpInterval of 0 removes nothing.
+func NewWithConfig(db *sql.DB, config Config) *SQLite3Store {
+	if config.TableName == "" {
+		config.TableName = "sessions"
+	}
+	return &SQLite3Store{scsstore.NewWithConfig(db, config), db, config.TableName, newHints()}
+}
+
+// patience is how long a call without a deadline of its own waits for a lock.
+const patience = 5 * time.Second
+
+// run runs a statement, again while another one holds the lock. It ends with the
+// context even where the driver would go on waiting.
+func run[T any](ctx context.Context, do func(context.Context) (T, error)) (v T, err error) {
+	if err := ctx.Err(); err != nil {
+		return v, err
+	}
+	type answer struct {
+		v   T
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		var a answer
+		for end := time.Now().Add(patience); ; {
+			a.v, a.err = do(ctx)
+			if !busy(a.err) || ctx.Err() != nil || time.Now().After(end) {
+				break
+			}
+			time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+		}
+		done <- a
+	}()
+	select {
+	case a := <-done:
+		return a.v, because(ctx, a.err)
+	case <-ctx.Done():
+		return v, ctx.Err()
+	}
+}
+
+// busy tells SQLITE_BUSY and SQLITE_LOCKED by SQLite's own words for them, which
+// drivers repeat: each has another type for its errors.
+func busy(err error) bool {
+	if err == nil {
+		return false
+	}
+	return strings.Contains(err.Error(), "database is locked") ||
+		strings.Contains(err.Error(), "database table is locked") ||
+		strings.Contains(err.Error(), "database schema is locked")
+}
+
+func (s *SQLite3Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	return run(ctx, func(ctx context.Context) (int64, error) {
+		res, err := s.db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		return res.RowsAffected()
+	})
+}
+
+// row reads one row, of one value.
+func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any) (v T, found bool, err error) {
+	v, err = run(ctx, func(ctx context.Context) (v T, err error) {
+		err = s.db.QueryRowContext(ctx, query, args...).Scan(&v)
+		return v, err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, false, nil
+	}
+	return v, err == nil, err
+}
+
+// The table's expiry is a Julian day, as SQLite's own julianday() counts it: in
+// milliseconds, divided by those of a day.
+const (
+	day   = 24 * 60 * 60 * 1000
+	epoch = 2440587*day + day/2 // 1970-01-01, in milliseconds
+)
+
+func julian(t time.Time) float64 { return float64(t.UnixMilli()+epoch) / day }
+
+func fromJulian(d float64) time.Time { return time.UnixMilli(int64(d*day+0.5) - epoch) }
+
+// live is what makes a session count. Its 'now' is read when the statement has
+// its lock.
+const live = ` WHERE token = ?1 AND julianday('now') < expiry`
+
+// FindCtx returns the data of a session.
+func (s *SQLite3Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	return row[[]byte](ctx, s, `SELECT data FROM `+s.table+live, token)
+}
+
+// CommitCtx stores a session, whether or not there was one.
+func (s *SQLite3Store) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, err := s.exec(ctx, `REPLACE INTO `+s.table+` (token, data, expiry) VALUES (?1, ?2, ?3)`, token, data, julian(expiry))
+	return err
+}
+
+// DeleteCtx removes a session.
+func (s *SQLite3Store) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
+	return err
+}
+
+// Replace stores data and expiry in place of a live session. It never creates
+// one.
+func (s *SQLite3Store) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error) {
+	n, err := s.exec(ctx, `UPDATE `+s.table+` SET data = ?2, expiry = ?3`+live, key, data, julian(expiry))
+	return n > 0, err
+}
+
+// Expiry returns when the session will end if nothing touches it.
+func (s *SQLite3Store) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
+	return s.expiry(ctx, `SELECT expiry FROM `+s.table+live, key)
+}
+
+func (s *SQLite3Store) expiry(ctx context.Context, query string, args ...any) (expiry time.Time, found bool, err error) {
+	d, found, err := row[float64](ctx, s, query, args...)
+	if found {
+		expiry = fromJulian(d)
+	}
+	return expiry, found, err
+}
+
+// Touch moves the expiry of a live session to
+// min(max(current expiry, now+idle), deadline): one statement when this store
+// has touched the session before and its data is still the same, else two or
+// three.
+func (s *SQLite3Store) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
+	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
+	return expiry, found, err
+}
+
+// TouchDeadline is Touch, and returns the session's deadline too.
+func (s *SQLite3Store) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
+	return s.hints.touch(ctx, s, key, idle, deadline)
+}
+
+func (s *SQLite3Store) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
+	same := ` AND substr(data, 1, length(?2)) = ?2`
+	if h.whole {
+		same = ` AND data = ?2`
+	}
+	guard := h.guard()
+	if !next.After(time.Now()) { // nothing to take the writer's lock for
+		expiry, found, err = s.expiry(ctx, `SELECT expiry FROM `+s.table+live+same, key, guard)
+		if err != nil || !found || !expiry.After(h.deadline) {
+			return expiry, found, err
+		}
+	}
+	return s.expiry(ctx, `UPDATE `+s.table+` SET expiry = MIN(MAX(expiry, ?3), ?4)`+live+same+` RETURNING expiry`,
+		key, guard, julian(next), julian(h.deadline))
+}
+
+func (s *SQLite3Store) head(ctx context.Context, key string) (data []byte, found bool, err error) {
+	return row[[]byte](ctx, s, `SELECT substr(data, 1, ?2) FROM `+s.table+live, key, headSize)
+}
+
+// digest is the data itself: SQLite has no digest, and no wire to save.
+func (s *SQLite3Store) digest(data []byte) string { return string(data) }
+
+// AllCtx returns the data of all live sessions by their tokens.
+func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	return run(ctx, func(ctx context.Context) (map[string][]byte, error) {
+		rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		all := make(map[string][]byte)
+		for rows.Next() {
+			var token string
+			var data []byte
+			if err := rows.Scan(&token, &data); err != nil {
+				return nil, err
+			}
+			all[token] = data
+		}
+		return all, rows.Err()
+	})
+}
+
+// Find, Commit, Delete and All are the same without a context.
+
+func (s *SQLite3Store) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s *SQLite3Store) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s *SQLite3Store) Delete(token string) error {
+	return s.DeleteCtx(context.Background(), token)
+}
+
+func (s *SQLite3Store) All() (map[string][]byte, error) {
+	return s.AllCtx(context.Background())
+}
