@@ -16,35 +16,36 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
 func TestPing(t *testing.T) {
 	sm := newSessions()
-	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))
-	in := &client{h: h}
-	in.get("/login")
+	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
+	in := &apptest.Client{Handler: h}
+	in.Get("/login")
 	tests := []struct {
 		name, method, token, body string
 		header                    map[string]string
 		status                    int
 	}{
-		{name: "POST", method: "POST", token: in.token, status: 200},
-		{name: "GET", method: "GET", token: in.token, status: 200},
-		{name: "HEAD", method: "HEAD", token: in.token, status: 200},
-		{name: "beacon", method: "POST", token: in.token, body: "inactive=5", header: map[string]string{"Content-Type": "text/plain;charset=UTF-8"}, status: 200},
-		{name: "same origin", method: "POST", token: in.token, header: map[string]string{"Sec-Fetch-Site": "same-origin"}, status: 200},
+		{name: "POST", method: "POST", token: in.Token, status: 200},
+		{name: "GET", method: "GET", token: in.Token, status: 200},
+		{name: "HEAD", method: "HEAD", token: in.Token, status: 200},
+		{name: "beacon", method: "POST", token: in.Token, body: "inactive=5", header: map[string]string{"Content-Type": "text/plain;charset=UTF-8"}, status: 200},
+		{name: "same origin", method: "POST", token: in.Token, header: map[string]string{"Sec-Fetch-Site": "same-origin"}, status: 200},
 		{name: "no cookie", method: "POST", status: 401},
 		{name: "unknown token", method: "POST", token: "forged", status: 401},
 		{name: "look with an unknown token", method: "GET", token: "forged", status: 401},
-		{name: "cross-site", method: "POST", token: in.token, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, status: 403},
-		{name: "same site, other origin", method: "POST", token: in.token, header: map[string]string{"Sec-Fetch-Site": "same-site"}, status: 403},
-		{name: "old browser, other origin", method: "POST", token: in.token, header: map[string]string{"Origin": "https://other.example"}, status: 403},
-		{name: "PUT", method: "PUT", token: in.token, status: 405},
+		{name: "cross-site", method: "POST", token: in.Token, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, status: 403},
+		{name: "same site, other origin", method: "POST", token: in.Token, header: map[string]string{"Sec-Fetch-Site": "same-site"}, status: 403},
+		{name: "old browser, other origin", method: "POST", token: in.Token, header: map[string]string{"Origin": "https://other.example"}, status: 403},
+		{name: "PUT", method: "PUT", token: in.Token, status: 405},
 		{name: "DELETE without a session", method: "DELETE", status: 405},
-		{name: "inactive is no number", method: "POST", token: in.token, body: "inactive=soon", status: 400},
-		{name: "body too long", method: "POST", token: in.token, body: strings.Repeat("x", 5<<10), status: 400},
-		{name: "body that is no form", method: "POST", token: in.token, body: "%zz", status: 400},
+		{name: "inactive is no number", method: "POST", token: in.Token, body: "inactive=soon", status: 400},
+		{name: "body too long", method: "POST", token: in.Token, body: strings.Repeat("x", 5<<10), status: 400},
+		{name: "body that is no form", method: "POST", token: in.Token, body: "%zz", status: 400},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,24 +94,24 @@ func TestHandlerBesideSCS(t *testing.T) {
 				sm := newSessions()
 				sm.Cookie.Persist = tt.persist
 				km := newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-				app := newApp(sm)
+				app := apptest.App(sm)
 				app.HandleFunc("/remember", func(_ http.ResponseWriter, r *http.Request) { sm.RememberMe(r.Context(), tt.remember) })
 				mux := http.NewServeMux()
 				mux.Handle(km.Path(), km.Handler())
 				mux.Handle("/", km.Inject(sm.LoadAndSave(app)))
-				c := &client{h: mux}
-				c.get("/remember")
-				require.Contains(t, body(t, c.get("/")), "/keepalive/keepalive.js")
+				c := &apptest.Client{Handler: mux}
+				c.Get("/remember")
+				require.Contains(t, body(t, c.Get("/")), "/keepalive/keepalive.js")
 				for range 6 {
 					time.Sleep(15 * time.Minute)
-					res := c.ping()
+					res := c.Ping()
 					require.Equal(t, http.StatusOK, res.StatusCode)
 					require.Len(t, res.Cookies(), tt.cookies)
 					for _, cookie := range res.Cookies() {
 						require.Greater(t, cookie.MaxAge, int((15 * time.Minute).Seconds()))
 						require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
 					}
-					require.Empty(t, c.get("/keepalive/ping").Cookies(), "a look sends none")
+					require.Empty(t, c.Get("/keepalive/ping").Cookies(), "a look sends none")
 				}
 				require.Empty(t, log.String())
 			})
@@ -124,18 +125,18 @@ func TestInsideSCS(t *testing.T) {
 			var log bytes.Buffer
 			sm := newSessions()
 			km := newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-			mux := newApp(sm)
+			mux := apptest.App(sm)
 			mux.Handle(km.Path(), km.Handler())
 			h := sm.LoadAndSave(mux)
 			if name == "LoadAndSave" {
-				h = sm.LoadAndSave(km.LoadAndSave(newApp(sm)))
+				h = sm.LoadAndSave(km.LoadAndSave(apptest.App(sm)))
 			}
-			c := &client{h: h}
+			c := &apptest.Client{Handler: h}
 			for range 3 {
-				c.get("/login")
-				require.Contains(t, body(t, c.get("/")), "<title>page</title>")
+				c.Get("/login")
+				require.Contains(t, body(t, c.Get("/")), "<title>page</title>")
 				if name == "Handler" {
-					require.Equal(t, http.StatusOK, c.ping().StatusCode)
+					require.Equal(t, http.StatusOK, c.Ping().StatusCode)
 				}
 			}
 			require.Equal(t, 1, strings.Count(log.String(), "inside SessionManager.LoadAndSave"), log.String())
@@ -147,26 +148,26 @@ func TestAroundSCS(t *testing.T) {
 	var log bytes.Buffer
 	sm := newSessions()
 	km := newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	c := &client{h: km.LoadAndSave(sm.LoadAndSave(newApp(sm)))}
-	c.get("/login")
-	c.get("/put?v=x")
-	c.get("/logout")
+	c := &apptest.Client{Handler: km.LoadAndSave(sm.LoadAndSave(apptest.App(sm)))}
+	c.Get("/login")
+	c.Get("/put?v=x")
+	c.Get("/logout")
 	require.Equal(t, 1, strings.Count(log.String(), "runs inside keepalive's LoadAndSave"), log.String())
 }
 
 func TestUnknownEndpoint(t *testing.T) {
 	sm := newSessions()
-	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-	require.Equal(t, http.StatusNotFound, c.get("/keepalive/").StatusCode)
-	require.Equal(t, http.StatusNotFound, c.get("/keepalive/other").StatusCode)
-	require.Equal(t, http.StatusMethodNotAllowed, c.do("POST", "/keepalive/keepalive.js", t.Context(), "").StatusCode)
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+	require.Equal(t, http.StatusNotFound, c.Get("/keepalive/").StatusCode)
+	require.Equal(t, http.StatusNotFound, c.Get("/keepalive/other").StatusCode)
+	require.Equal(t, http.StatusMethodNotAllowed, c.Do("POST", "/keepalive/keepalive.js", t.Context(), "").StatusCode)
 }
 
 func TestScript(t *testing.T) {
 	sm := newSessions()
-	c := &client{h: newManager(t, sm, keepalive.Config{WarnBefore: 2 * time.Minute}).LoadAndSave(newApp(sm))}
-	c.get("/login")
-	found := regexp.MustCompile(`<script src="([^"]+)" defer data-idle="1200000" data-warn="120000"></script>`).FindStringSubmatch(body(t, c.get("/")))
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{WarnBefore: 2 * time.Minute}).LoadAndSave(apptest.App(sm))}
+	c.Get("/login")
+	found := regexp.MustCompile(`<script src="([^"]+)" defer data-idle="1200000" data-warn="120000"></script>`).FindStringSubmatch(body(t, c.Get("/")))
 	require.NotNil(t, found)
 	src := found[1]
 	want, err := os.ReadFile("client/keepalive.min.js")
@@ -179,7 +180,7 @@ func TestScript(t *testing.T) {
 			r.Header.Set("If-None-Match", tag)
 		}
 		w := httptest.NewRecorder()
-		c.h.ServeHTTP(w, r)
+		c.Handler.ServeHTTP(w, r)
 		return w.Result()
 	}
 	tests := []struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -185,7 +186,7 @@ func TestUpgradeSavesTheSession(t *testing.T) {
 	require.Equal(t, http.StatusSwitchingProtocols, got.status)
 	cookie, err := http.ParseSetCookie(got.header.Get("Set-Cookie"))
 	require.NoError(t, err)
-	_, values, found := stored(t, sm, cookie.Value)
+	_, values, found := apptest.Stored(t, sm, cookie.Value)
 	require.True(t, found)
 	require.Equal(t, "bob", values["user"])
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -79,16 +80,16 @@ func TestFirstUse(t *testing.T) {
 			var log bytes.Buffer
 			sm := newSessions()
 			tt.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			h := newManager(t, sm, tt.cfg).LoadAndSave(newApp(sm))
+			h := newManager(t, sm, tt.cfg).LoadAndSave(apptest.App(sm))
 			require.Empty(t, log.String(), "these are not New's to judge")
 			if tt.edit != nil {
 				tt.edit(sm)
 			}
-			c := &client{h: h}
+			c := &apptest.Client{Handler: h}
 			for range 3 {
-				require.Equal(t, http.StatusOK, c.get("/login").StatusCode)
+				require.Equal(t, http.StatusOK, c.Get("/login").StatusCode)
 			}
-			shown := body(t, c.get("/"))
+			shown := body(t, c.Get("/"))
 			require.Equal(t, !tt.noScript, strings.Contains(shown, "<script"))
 			require.NotContains(t, shown, "data-warn", "a warning that can't be right is not given")
 			if tt.want == "" {
@@ -103,10 +104,10 @@ func TestFirstUse(t *testing.T) {
 
 func TestStoreSetAfterNew(t *testing.T) {
 	sm := newSessions()
-	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))
+	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
 	sm.Store = newSessions().Store
-	c := &client{h: h}
-	c.get("/login")
-	require.Equal(t, http.StatusOK, c.ping().StatusCode)
+	c := &apptest.Client{Handler: h}
+	c.Get("/login")
+	require.Equal(t, http.StatusOK, c.Ping().StatusCode)
 	require.Implements(t, (*keepalive.Store)(nil), sm.Store)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,23 +24,23 @@ func readAnswer(t testing.TB, res *http.Response) (idle, lifetime time.Duration)
 func TestPingsKeepASessionToItsLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sm := newSessions()
-		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-		c.get("/login")
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c.Get("/login")
 		began := time.Now()
 		for time.Since(began) < 12*time.Hour-10*time.Minute {
 			time.Sleep(10 * time.Minute)
-			idle, lifetime := readAnswer(t, c.ping())
+			idle, lifetime := readAnswer(t, c.Ping())
 			left := 12*time.Hour - time.Since(began)
 			require.Equal(t, min(20*time.Minute, left), idle)
 			require.Equal(t, left, lifetime)
 		}
 		require.Equal(t, 12*time.Hour-10*time.Minute, time.Since(began))
 		time.Sleep(10*time.Minute - time.Nanosecond)
-		_, _, found := stored(t, sm, c.token)
+		_, _, found := apptest.Stored(t, sm, c.Token)
 		require.True(t, found, "the session must live until its deadline")
 		time.Sleep(time.Nanosecond)
-		require.Equal(t, http.StatusUnauthorized, c.ping().StatusCode)
-		_, _, found = stored(t, sm, c.token)
+		require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
+		_, _, found = apptest.Stored(t, sm, c.Token)
 		require.False(t, found)
 	})
 }
@@ -58,20 +59,20 @@ func TestSessionEndsOnTime(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
-				c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-				c.get("/login")
+				c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+				c.Get("/login")
 				began := time.Now()
 				for time.Since(began) < tt.open {
 					time.Sleep(10 * time.Minute)
-					c.ping()
+					c.Ping()
 				}
 				time.Sleep(tt.ends - time.Since(began) - time.Nanosecond)
-				_, _, found := stored(t, sm, c.token)
+				_, _, found := apptest.Stored(t, sm, c.Token)
 				require.True(t, found)
 				time.Sleep(2 * time.Nanosecond) // memstore keeps a session to its last nanosecond
-				_, _, found = stored(t, sm, c.token)
+				_, _, found = apptest.Stored(t, sm, c.Token)
 				require.False(t, found)
-				require.Equal(t, http.StatusUnauthorized, c.ping().StatusCode)
+				require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
 			})
 		})
 	}
@@ -80,14 +81,14 @@ func TestSessionEndsOnTime(t *testing.T) {
 func TestLookExtendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sm := newSessions()
-		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-		c.get("/login")
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c.Get("/login")
 		for left := 20 * time.Minute; left > 0; left -= time.Minute {
-			idle, _ := readAnswer(t, c.get("/keepalive/ping"))
+			idle, _ := readAnswer(t, c.Get("/keepalive/ping"))
 			require.Equal(t, left, idle)
 			time.Sleep(time.Minute)
 		}
-		require.Equal(t, http.StatusUnauthorized, c.get("/keepalive/ping").StatusCode)
+		require.Equal(t, http.StatusUnauthorized, c.Get("/keepalive/ping").StatusCode)
 	})
 }
 
@@ -109,10 +110,10 @@ func TestInactiveShortensAPing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
-				c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-				c.get("/login")
+				c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+				c.Get("/login")
 				time.Sleep(tt.wait)
-				idle, _ := readAnswer(t, c.do(http.MethodPost, "/keepalive/ping", t.Context(), tt.body))
+				idle, _ := readAnswer(t, c.Do(http.MethodPost, "/keepalive/ping", t.Context(), tt.body))
 				require.Equal(t, tt.left, idle)
 			})
 		})
@@ -124,21 +125,21 @@ func TestReadOnlyRequestsShareOneWrite(t *testing.T) {
 		sm := newSessions()
 		counted := &countingStore{Store: sm.Store}
 		sm.Store = counted
-		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-		c.get("/login")
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c.Get("/login")
 		require.Equal(t, int64(1), counted.commits.Load())
 
 		time.Sleep(59 * time.Second)
 		for range 31 {
-			c.get("/")
+			c.Get("/")
 		}
 		require.Equal(t, int64(1), counted.commits.Load(), "less than a minute to gain is not worth a write")
 		time.Sleep(time.Second)
 		for range 31 {
-			require.Empty(t, c.get("/").Header["Set-Cookie"], "a touch needs no cookie")
+			require.Empty(t, c.Get("/").Header["Set-Cookie"], "a touch needs no cookie")
 		}
 		require.Equal(t, int64(2), counted.commits.Load())
-		idle, _ := readAnswer(t, c.get("/keepalive/ping"))
+		idle, _ := readAnswer(t, c.Get("/keepalive/ping"))
 		require.Equal(t, 20*time.Minute, idle)
 	})
 }
@@ -148,21 +149,21 @@ func TestPassiveRequestsExtendNothing(t *testing.T) {
 		t.Run(target, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
-				c := &client{h: newManager(t, sm, keepalive.Config{
+				c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{
 					Passive: func(r *http.Request) bool { return r.Header.Get("X-Requested-By") == "" && r.URL.Path != "/login" },
-				}).LoadAndSave(newApp(sm))}
-				c.get("/login")
+				}).LoadAndSave(apptest.App(sm))}
+				c.Get("/login")
 				for range 19 {
 					time.Sleep(time.Minute)
-					c.get(target)
+					c.Get(target)
 				}
-				_, values, found := stored(t, sm, c.token)
+				_, values, found := apptest.Stored(t, sm, c.Token)
 				require.True(t, found)
 				if target != "/" {
 					require.Equal(t, "x", values["v"], "what a passive request writes is kept")
 				}
 				time.Sleep(time.Minute + time.Nanosecond)
-				_, _, found = stored(t, sm, c.token)
+				_, _, found = apptest.Stored(t, sm, c.Token)
 				require.False(t, found)
 			})
 		})

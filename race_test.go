@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,8 +22,8 @@ type gateStore struct{ *memstore.MemStore }
 
 func (s gateStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 	data, found, err := s.Find(key)
-	if g, ok := ctx.Value(gateKey{}).(*gate); ok && ctx.Value(inStore{}) != nil {
-		g.wait()
+	if g, ok := ctx.Value(apptest.GateKey{}).(*apptest.Gate); ok && ctx.Value(inStore{}) != nil {
+		g.Wait()
 	}
 	return data, found, err
 }
@@ -49,72 +49,17 @@ var frozenRequests = []frozen{
 	{name: "modifying request", method: http.MethodGet, target: "/put?v=late", modifies: true},
 }
 
-// hazards are what a request that was held may undo of another's work.
-var hazards = []struct {
-	name, target string
-	modifying    bool // must hold against a modifying request too
-	undone       func(t testing.TB, sm *scs.SessionManager, old, token string) bool
-}{
-	{
-		name: "lost update", target: "/put?v=new",
-		undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
-			_, values, found := stored(t, sm, old)
-			return !found || values["v"] != "new"
-		},
-	},
-	{
-		name: "resurrection after Destroy", target: "/logout", modifying: true,
-		undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
-			_, _, found := stored(t, sm, old)
-			return found
-		},
-	},
-	{
-		name: "old token after RenewToken", target: "/renew", modifying: true,
-		undone: func(t testing.TB, sm *scs.SessionManager, old, token string) bool {
-			_, _, alive := stored(t, sm, old)
-			_, _, found := stored(t, sm, token)
-			return alive || !found || old == token
-		},
-	},
-	{
-		name: "SetDeadline undone", target: "/deadline",
-		undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
-			deadline, _, found := stored(t, sm, old)
-			late := time.Until(deadline) > time.Minute
-			if s, ok := sm.Store.(keepalive.Store); ok {
-				expiry, _, err := s.Expiry(context.Background(), old)
-				require.NoError(t, err)
-				late = late || expiry.After(deadline)
-			}
-			return !found || late
-		},
-	}}
-
-// theirs is the hand-made heartbeat: scs's LoadAndSave around everything, and a
-// 204 for the ping.
-func theirs(sm *scs.SessionManager) http.Handler {
-	mux := newApp(sm)
-	mux.HandleFunc("/keepalive/ping", func(w http.ResponseWriter, r *http.Request) {
-		if g, ok := r.Context().Value(gateKey{}).(*gate); ok {
-			g.wait()
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	return sm.LoadAndSave(mux)
-}
-
 // TestFrozen holds a request between its read and its write while another one
 // runs, 1,000 times for each pair. With scs alone every round goes wrong, which
 // shows that the kit sees.
 func TestFrozen(t *testing.T) {
 	const rounds = 1000
-	for _, hz := range hazards {
+	for _, hz := range apptest.Hazards {
 		for _, fr := range frozenRequests {
-			if fr.modifies && !hz.modifying {
+			if fr.modifies && !hz.Modifying {
 				continue // two that modify keep scs's last-writer-wins
 			}
-			t.Run(hz.name+"/"+fr.name, func(t *testing.T) {
+			t.Run(hz.Name+"/"+fr.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					for _, ours := range []bool{true, false} {
 						undone := 0
@@ -123,11 +68,11 @@ func TestFrozen(t *testing.T) {
 							sm.Store = gateStore{memstore.NewWithCleanupInterval(0)}
 							var h http.Handler
 							if ours {
-								h = newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))
+								h = newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
 							} else {
-								h = theirs(sm)
+								h = apptest.HandMade(sm)
 							}
-							if freeze(h, fr, hz.target, ours, func(old, token string) bool { return hz.undone(t, sm, old, token) }) {
+							if freeze(h, fr, hz.Target, ours, func(old, token string) bool { return hz.Undone(t, sm, old, token) }) {
 								undone++
 							}
 						}
@@ -146,23 +91,23 @@ func TestFrozen(t *testing.T) {
 // freeze runs one round: sign in, freeze fr, run the other request as far as it
 // goes, thaw fr, and let both end.
 func freeze(h http.Handler, fr frozen, target string, ours bool, undone func(old, token string) bool) bool {
-	c := &client{h: h}
-	c.get("/login")
+	c := &apptest.Client{Handler: h}
+	c.Get("/login")
 	time.Sleep(2 * time.Minute) // long enough for a touch to be worth a write
-	old := c.token
-	g := newGate()
-	ctx := context.WithValue(context.Background(), gateKey{}, g)
+	old := c.Token
+	g := apptest.NewGate()
+	ctx := context.WithValue(context.Background(), apptest.GateKey{}, g)
 	if ours && fr.name == "ping" {
 		ctx = context.WithValue(ctx, inStore{}, true)
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { (&client{h: h, token: old}).do(fr.method, fr.target, ctx, "") })
-	<-g.reached
-	wg.Go(func() { c.get(target) })
+	wg.Go(func() { (&apptest.Client{Handler: h, Token: old}).Do(fr.method, fr.target, ctx, "") })
+	<-g.Reached
+	wg.Go(func() { c.Get(target) })
 	synctest.Wait() // it has ended, or waits for the frozen one
-	close(g.open)
+	close(g.Open)
 	wg.Wait()
-	return undone(old, c.token)
+	return undone(old, c.Token)
 }
 
 // jitterStore yields at random between the steps of a request.
@@ -192,43 +137,11 @@ func TestRandomSchedules(t *testing.T) {
 	sm.Store = jitterStore{memstore.NewWithCleanupInterval(0)}
 	first := newManager(t, sm, keepalive.Config{})
 	// A second Manager has not seen the login, so that a read is worth a touch.
-	second := newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))
-	require.Empty(t, randomRounds(t, sm, first.LoadAndSave(newApp(sm)), second, 20_000))
+	second := newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
+	require.Empty(t, apptest.RandomRounds(t, sm, first.LoadAndSave(apptest.App(sm)), 20_000, second))
 
 	alone := newSessions()
 	alone.Store = jitterStore{memstore.NewWithCleanupInterval(0)}
-	h := theirs(alone)
-	require.NotEmpty(t, randomRounds(t, alone, h, h, 2_000), "the kit must see scs fail")
-}
-
-// randomRounds counts what was undone. login serves the sign-in of each round.
-func randomRounds(t *testing.T, sm *scs.SessionManager, login, h http.Handler, rounds int) map[string]int {
-	undone := make(map[string]int)
-	for round := range rounds {
-		hz := hazards[round%len(hazards)]
-		c := &client{h: login}
-		c.get("/login")
-		c.h = h
-		old := c.token
-		var wg sync.WaitGroup
-		for _, request := range []string{"ping", "ping", "read", "write"} {
-			wg.Go(func() {
-				other := &client{h: h, token: old}
-				switch {
-				case request == "ping":
-					other.ping()
-				case request == "read":
-					other.get("/")
-				case hz.modifying:
-					other.get("/put?v=late")
-				}
-			})
-		}
-		wg.Go(func() { c.get(hz.target) })
-		wg.Wait()
-		if hz.undone(t, sm, old, c.token) {
-			undone[hz.name]++
-		}
-	}
-	return undone
+	h := apptest.HandMade(alone)
+	require.NotEmpty(t, apptest.RandomRounds(t, alone, h, 2_000, h), "the kit must see scs fail")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,15 +36,15 @@ func TestCookies(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
 				sm.Cookie.Persist = tt.state.persist
-				app := newApp(sm)
+				app := apptest.App(sm)
 				app.HandleFunc("/remember", func(w http.ResponseWriter, r *http.Request) {
 					sm.Put(r.Context(), "user", "ann")
 					if tt.state.remember {
 						sm.RememberMe(r.Context(), true)
 					}
 				})
-				c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(app)}
-				res := c.get("/remember")
+				c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(app)}
+				res := c.Get("/remember")
 				cookie := res.Cookies()[0]
 				require.Equal(t, "Cookie", res.Header.Get("Vary"))
 				require.Equal(t, `no-cache="Set-Cookie"`, res.Header.Get("Cache-Control"))
@@ -53,12 +54,12 @@ func TestCookies(t *testing.T) {
 					require.Zero(t, cookie.MaxAge)
 				}
 				time.Sleep(10 * time.Minute)
-				require.Empty(t, c.get("/").Cookies())
-				require.Empty(t, c.ping().Cookies())
+				require.Empty(t, c.Get("/").Cookies())
+				require.Empty(t, c.Ping().Cookies())
 
-				res = c.get("/logout")
+				res = c.Get("/logout")
 				require.Equal(t, -1, res.Cookies()[0].MaxAge)
-				_, _, found := stored(t, sm, cookie.Value)
+				_, _, found := apptest.Stored(t, sm, cookie.Value)
 				require.False(t, found)
 			})
 		})
@@ -67,37 +68,37 @@ func TestCookies(t *testing.T) {
 
 func TestMergeSession(t *testing.T) {
 	sm := newSessions()
-	app := newApp(sm)
+	app := apptest.App(sm)
 	app.HandleFunc("/merge", func(_ http.ResponseWriter, r *http.Request) {
 		require.NoError(t, sm.MergeSession(r.Context(), r.URL.Query().Get("from")))
 	})
 	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(app)
-	a, b := &client{h: h}, &client{h: h}
-	a.get("/put?v=a")
-	b.get("/login")
-	b.get("/merge?from=" + a.token)
-	_, values, found := stored(t, sm, b.token)
+	a, b := &apptest.Client{Handler: h}, &apptest.Client{Handler: h}
+	a.Get("/put?v=a")
+	b.Get("/login")
+	b.Get("/merge?from=" + a.Token)
+	_, values, found := apptest.Stored(t, sm, b.Token)
 	require.True(t, found)
 	require.Equal(t, map[string]any{"v": "a", "user": "ann"}, values)
-	_, _, found = stored(t, sm, a.token)
+	_, _, found = apptest.Stored(t, sm, a.Token)
 	require.False(t, found)
 }
 
 func TestSignInAfterSignOutInOneRequest(t *testing.T) {
 	sm := newSessions()
-	app := newApp(sm)
+	app := apptest.App(sm)
 	app.HandleFunc("/switch", func(_ http.ResponseWriter, r *http.Request) {
 		require.NoError(t, sm.Destroy(r.Context()))
 		sm.Put(r.Context(), "user", "bob")
 	})
-	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(app)}
-	c.get("/login")
-	old := c.token
-	c.get("/switch")
-	require.NotEqual(t, old, c.token)
-	_, values, _ := stored(t, sm, c.token)
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(app)}
+	c.Get("/login")
+	old := c.Token
+	c.Get("/switch")
+	require.NotEqual(t, old, c.Token)
+	_, values, _ := apptest.Stored(t, sm, c.Token)
 	require.Equal(t, map[string]any{"user": "bob"}, values)
-	_, _, found := stored(t, sm, old)
+	_, _, found := apptest.Stored(t, sm, old)
 	require.False(t, found)
 }
 
@@ -105,16 +106,16 @@ func TestHashedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sm := newSessions()
 		sm.HashTokenInStore = true
-		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-		c.get("/login")
-		_, _, found := stored(t, sm, c.token)
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c.Get("/login")
+		_, _, found := apptest.Stored(t, sm, c.Token)
 		require.False(t, found)
 		time.Sleep(15 * time.Minute)
-		idle, _ := readAnswer(t, c.ping())
+		idle, _ := readAnswer(t, c.Ping())
 		require.Equal(t, 20*time.Minute, idle)
 		time.Sleep(15 * time.Minute)
-		require.Equal(t, http.StatusOK, c.get("/put?v=x").StatusCode)
-		idle, _ = readAnswer(t, c.get("/keepalive/ping"))
+		require.Equal(t, http.StatusOK, c.Get("/put?v=x").StatusCode)
+		idle, _ = readAnswer(t, c.Get("/keepalive/ping"))
 		require.Equal(t, 20*time.Minute, idle)
 	})
 }
@@ -152,7 +153,7 @@ func TestSavedBeforeTheHeader(t *testing.T) {
 			require.NoError(t, err)
 			body(t, res)
 			require.Len(t, res.Cookies(), 1)
-			_, values, found := stored(t, sm, res.Cookies()[0].Value)
+			_, values, found := apptest.Stored(t, sm, res.Cookies()[0].Value)
 			require.True(t, found)
 			if tt.name != "nothing" && tt.name != "early hints first" {
 				require.Equal(t, "x", values["v"])
@@ -176,7 +177,7 @@ func TestSavedBeforeTheHeader(t *testing.T) {
 		res, err := srv.Client().Get(srv.URL)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		_, values, _ := stored(t, sm, <-token)
+		_, values, _ := apptest.Stored(t, sm, <-token)
 		require.Equal(t, "x", values["v"])
 	})
 }
@@ -211,10 +212,10 @@ func TestPastItsDeadlineIsGone(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, sm.Store.Commit("k", data, time.Now().Add(time.Hour)))
 	require.True(t, found(sm.Store.Find("k")))
-	c := &client{h: h, token: "k"}
-	require.Empty(t, body(t, c.get("/")))
-	require.Equal(t, http.StatusUnauthorized, c.ping().StatusCode)
-	require.Equal(t, http.StatusUnauthorized, c.get("/keepalive/ping").StatusCode)
+	c := &apptest.Client{Handler: h, Token: "k"}
+	require.Empty(t, body(t, c.Get("/")))
+	require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
+	require.Equal(t, http.StatusUnauthorized, c.Get("/keepalive/ping").StatusCode)
 	require.Empty(t, log.String())
 }
 
@@ -243,24 +244,24 @@ func found(_ []byte, found bool, err error) bool { return found && err == nil }
 func TestLostWrite(t *testing.T) {
 	var events []keepalive.Event
 	sm := newSessions()
-	app := newApp(sm)
+	app := apptest.App(sm)
 	var h http.Handler
 	app.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		sm.Put(r.Context(), "v", "late")
-		(&client{h: h, token: sm.Token(r.Context())}).get("/logout")
+		(&apptest.Client{Handler: h, Token: sm.Token(r.Context())}).Get("/logout")
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, page)
 	})
 	h = newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }}).LoadAndSave(app)
-	c := &client{h: h}
-	c.get("/login")
-	res := c.get("/slow")
+	c := &apptest.Client{Handler: h}
+	c.Get("/login")
+	res := c.Get("/slow")
 	require.Empty(t, res.Cookies())
 	require.Equal(t, page, body(t, res))
 	var kinds []keepalive.EventKind
 	for _, e := range events {
 		kinds = append(kinds, e.Kind)
-		require.NotContains(t, e.Session, c.token)
+		require.NotContains(t, e.Session, c.Token)
 	}
 	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventDestroy, keepalive.EventLost}, kinds)
 	require.Equal(t, events[0].Session, events[2].Session)
@@ -268,14 +269,14 @@ func TestLostWrite(t *testing.T) {
 
 func TestFailingStore(t *testing.T) {
 	broken := errors.New("no route to the store")
-	newBroken := func(t *testing.T, log io.Writer) (*countingStore, *client, *http.Cookie) {
+	newBroken := func(t *testing.T, log io.Writer) (*countingStore, *apptest.Client, *http.Cookie) {
 		sm := newSessions()
 		s := &countingStore{Store: memstore.NewWithCleanupInterval(0)}
 		sm.Store = s
 		sm.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "ErrorFunc: "+err.Error(), http.StatusInternalServerError)
 		}
-		app := newApp(sm)
+		app := apptest.App(sm)
 		app.HandleFunc("/breaks", func(w http.ResponseWriter, r *http.Request) {
 			sm.Put(r.Context(), "v", "x")
 			s.fail(broken)
@@ -288,24 +289,24 @@ func TestFailingStore(t *testing.T) {
 			s.fail(broken)
 			_, _ = io.WriteString(w, "done")
 		})
-		c := &client{h: newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}).LoadAndSave(app)}
-		return s, c, c.get("/login").Cookies()[0]
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}).LoadAndSave(app)}
+		return s, c, c.Get("/login").Cookies()[0]
 	}
 	t.Run("load", func(t *testing.T) {
 		var log bytes.Buffer
 		s, c, _ := newBroken(t, &log)
 		s.fail(broken)
-		res := c.get("/")
+		res := c.Get("/")
 		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
 		require.Contains(t, body(t, res), "ErrorFunc: no route to the store")
 		require.Contains(t, log.String(), "no route to the store")
-		require.NotContains(t, log.String(), c.token)
+		require.NotContains(t, log.String(), c.Token)
 		s.fail(nil)
-		require.Equal(t, http.StatusOK, c.get("/").StatusCode)
+		require.Equal(t, http.StatusOK, c.Get("/").StatusCode)
 	})
 	t.Run("save", func(t *testing.T) {
 		_, c, _ := newBroken(t, io.Discard)
-		res := c.get("/breaks")
+		res := c.Get("/breaks")
 		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
 		require.Equal(t, "ErrorFunc: no route to the store\n", body(t, res), "nothing of the handler's answer follows")
 		require.Empty(t, res.Cookies())
@@ -315,13 +316,13 @@ func TestFailingStore(t *testing.T) {
 			var log bytes.Buffer
 			s, c, _ := newBroken(t, &log)
 			time.Sleep(5 * time.Minute)
-			res := c.get("/breaks-reading")
+			res := c.Get("/breaks-reading")
 			require.Equal(t, http.StatusOK, res.StatusCode, "a page that only reads is served")
 			require.Equal(t, "done", body(t, res))
 			require.Contains(t, log.String(), "no route to the store")
 			s.fail(nil)
-			c.get("/")
-			idle, _ := readAnswer(t, c.get("/keepalive/ping"))
+			c.Get("/")
+			idle, _ := readAnswer(t, c.Get("/keepalive/ping"))
 			require.Equal(t, 20*time.Minute, idle, "the next request touches again")
 		})
 	})
@@ -330,14 +331,14 @@ func TestFailingStore(t *testing.T) {
 		s, c, _ := newBroken(t, &log)
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
 			s.fail(broken)
-			res := c.do(method, "/keepalive/ping", t.Context(), "")
+			res := c.Do(method, "/keepalive/ping", t.Context(), "")
 			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 			require.NotEmpty(t, res.Header.Get("Retry-After"))
 			require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
 			require.Empty(t, res.Cookies())
 			require.Contains(t, log.String(), "no route to the store")
 			s.fail(nil)
-			readAnswer(t, c.do(method, "/keepalive/ping", t.Context(), ""))
+			readAnswer(t, c.Do(method, "/keepalive/ping", t.Context(), ""))
 		}
 	})
 }
@@ -345,14 +346,14 @@ func TestFailingStore(t *testing.T) {
 // What a handler has written is kept although its client has hung up.
 func TestSavedAfterTheClientHasGone(t *testing.T) {
 	sm := newSessions()
-	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-	c.get("/login")
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+	c.Get("/login")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c.do(http.MethodGet, "/put?v=x", ctx, "")
-	_, values, _ := stored(t, sm, c.token)
+	c.Do(http.MethodGet, "/put?v=x", ctx, "")
+	_, values, _ := apptest.Stored(t, sm, c.Token)
 	require.Equal(t, "x", values["v"])
-	c.do(http.MethodGet, "/logout", ctx, "")
+	c.Do(http.MethodGet, "/logout", ctx, "")
 	all, err := sm.Store.(scs.IterableStore).All()
 	require.NoError(t, err)
 	require.Empty(t, all)

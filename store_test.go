@@ -14,6 +14,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -186,15 +187,15 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		sm.Store = gateStore{memstore.NewWithCleanupInterval(0)}
 		newManager(t, sm, keepalive.Config{})
 		s := sm.Store.(keepalive.Store)
-		g := newGate()
-		slow := context.WithValue(context.WithValue(t.Context(), gateKey{}, g), inStore{}, true)
+		g := apptest.NewGate()
+		slow := context.WithValue(context.WithValue(t.Context(), apptest.GateKey{}, g), inStore{}, true)
 		go func() { _, _, _ = s.Expiry(slow, "k") }()
-		<-g.reached
+		<-g.Reached
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, _, err := s.Expiry(ctx, "k")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		close(g.open)
+		close(g.Open)
 	})
 }
 
@@ -297,10 +298,10 @@ func (s *mappedStore) Commit(key string, data []byte, expiry time.Time) error {
 func TestTouchOfMappedMemory(t *testing.T) {
 	sm := newSessions()
 	sm.Store = &mappedStore{Store: sm.Store}
-	c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-	c.get("/put?v=x")
-	readAnswer(t, c.ping())
-	_, values, _ := stored(t, sm, c.token)
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+	c.Get("/put?v=x")
+	readAnswer(t, c.Ping())
+	_, values, _ := apptest.Stored(t, sm, c.Token)
 	require.Equal(t, map[string]any{"v": "x"}, values)
 }
 
@@ -310,15 +311,15 @@ func TestFailedCommitForgetsTheExpiry(t *testing.T) {
 		sm := newSessions()
 		counted := &countingStore{Store: sm.Store}
 		sm.Store = counted
-		c := &client{h: newManager(t, sm, keepalive.Config{}).LoadAndSave(newApp(sm))}
-		c.get("/login")
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c.Get("/login")
 		s := sm.Store.(keepalive.Store)
-		data, _, err := s.Find(c.token)
+		data, _, err := s.Find(c.Token)
 		require.NoError(t, err)
 		counted.fail(errors.New("broken"))
-		require.Error(t, s.Commit(c.token, data, time.Now().Add(time.Hour)))
+		require.Error(t, s.Commit(c.Token, data, time.Now().Add(time.Hour)))
 		counted.fail(nil)
-		expiry, found, err := s.Expiry(t.Context(), c.token)
+		expiry, found, err := s.Expiry(t.Context(), c.Token)
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Equal(t, time.Now(), expiry, "no longer than is certain")

@@ -1,0 +1,93 @@
+package apptest
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/stretchr/testify/require"
+)
+
+// Hazard is what a request that was held may undo of another's work.
+type Hazard struct {
+	Name, Target string
+	Modifying    bool // must hold against a modifying request too
+	Undone       func(t testing.TB, sm *scs.SessionManager, old, token string) bool
+}
+
+// Hazards are those of any two requests of one session.
+var Hazards = []Hazard{
+	{
+		Name: "lost update", Target: "/put?v=new",
+		Undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
+			_, values, found := Stored(t, sm, old)
+			return !found || values["v"] != "new"
+		},
+	},
+	{
+		Name: "resurrection after Destroy", Target: "/logout", Modifying: true,
+		Undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
+			_, _, found := Stored(t, sm, old)
+			return found
+		},
+	},
+	{
+		Name: "old token after RenewToken", Target: "/renew", Modifying: true,
+		Undone: func(t testing.TB, sm *scs.SessionManager, old, token string) bool {
+			_, _, alive := Stored(t, sm, old)
+			_, _, found := Stored(t, sm, token)
+			return alive || !found || old == token
+		},
+	},
+	{
+		Name: "SetDeadline undone", Target: "/deadline",
+		Undone: func(t testing.TB, sm *scs.SessionManager, old, _ string) bool {
+			deadline, _, found := Stored(t, sm, old)
+			late := time.Until(deadline) > time.Minute
+			if s, ok := sm.Store.(keepalive.Store); ok {
+				expiry, _, err := s.Expiry(context.Background(), old)
+				require.NoError(t, err)
+				late = late || expiry.After(deadline)
+			}
+			return !found || late
+		},
+	},
+}
+
+// RandomRounds lets pings and reads run beside one request that changes the
+// session, and counts what was undone. login serves the sign-in of each round;
+// the other requests go to the instances in turn. sm is one whose store sees all.
+func RandomRounds(t testing.TB, sm *scs.SessionManager, login http.Handler, rounds int, instances ...http.Handler) map[string]int {
+	undone := make(map[string]int)
+	for round := range rounds {
+		hz := Hazards[round%len(Hazards)]
+		c := &Client{Handler: login}
+		c.Get("/login")
+		c.Handler = instances[round/len(Hazards)%len(instances)]
+		old := c.Token
+		var wg sync.WaitGroup
+		for i, request := range []string{"ping", "ping", "read", "write"} {
+			wg.Go(func() {
+				other := &Client{Handler: instances[i%len(instances)], Token: old}
+				switch {
+				case request == "ping":
+					other.Ping()
+				case request == "read":
+					other.Get("/")
+				case hz.Modifying:
+					other.Get("/put?v=late")
+				}
+			})
+		}
+		wg.Go(func() { c.Get(hz.Target) })
+		wg.Wait()
+		if hz.Undone(t, sm, old, c.Token) {
+			undone[hz.Name]++
+		}
+	}
+	return undone
+}

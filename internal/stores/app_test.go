@@ -1,0 +1,111 @@
+package stores_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
+	"github.com/stretchr/testify/require"
+)
+
+// sessions returns a session manager on a store, with an idle timeout of 20
+// minutes and a lifetime of 12 hours.
+func sessions(store scs.Store) *scs.SessionManager {
+	sm := *shared
+	sm.Store = store
+	sm.IdleTimeout = 20 * time.Minute
+	sm.Lifetime = 12 * time.Hour
+	return &sm
+}
+
+// shared is copied by sessions: each scs.New starts a goroutine that never ends.
+var shared = scs.New()
+
+// instance is one process of an app, with its own handle to the storage.
+func instance(tb testing.TB, store keepalive.Store, cfg keepalive.Config) (*scs.SessionManager, http.Handler) {
+	sm := sessions(store)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	km, err := keepalive.New(sm, cfg)
+	require.NoError(tb, err)
+	require.Same(tb, store, sm.Store, "the store is used as it is")
+	return sm, km.LoadAndSave(apptest.App(sm))
+}
+
+// rounds is the number of random schedules, from KEEPALIVE_ROUNDS.
+func rounds(t *testing.T) int {
+	n, err := strconv.Atoi(or(os.Getenv("KEEPALIVE_ROUNDS"), "800"))
+	require.NoError(t, err)
+	return n
+}
+
+// Requests, pings, logouts, logins and deadlines of two instances cross. scs's
+// LoadAndSave around a 204, on scs's own store, is the control that fails.
+func TestTwoInstances(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		sm, login := instance(t, b.ours(t, via{}), keepalive.Config{})
+		_, first := instance(t, b.ours(t, via{}), keepalive.Config{})
+		_, second := instance(t, b.ours(t, via{}), keepalive.Config{})
+		require.Empty(t, apptest.RandomRounds(t, sm, login, rounds(t), first, second))
+
+		alone := sessions(b.theirs(t, via{}))
+		other := sessions(b.theirs(t, via{}))
+		undone := apptest.RandomRounds(t, alone, apptest.HandMade(alone), rounds(t), apptest.HandMade(alone), apptest.HandMade(other))
+		t.Logf("of %d rounds, scs alone: %v", rounds(t), undone)
+		require.NotEmpty(t, undone, "the rounds must see scs fail")
+	})
+}
+
+// What one instance does holds at the other at once.
+func TestAcrossInstances(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		_, first := instance(t, b.ours(t, via{}), keepalive.Config{})
+		sm, second := instance(t, b.ours(t, via{}), keepalive.Config{})
+		c := &apptest.Client{Handler: first}
+		at := func(h http.Handler) *apptest.Client { return &apptest.Client{Handler: h, Token: c.Token} }
+		status := func(res *http.Response) int { return res.StatusCode }
+
+		c.Get("/login")
+		for range 2 { // the second time both have seen it
+			require.Equal(t, http.StatusOK, status(at(first).Ping()))
+			require.Equal(t, http.StatusOK, status(at(second).Ping()))
+			require.Equal(t, http.StatusOK, status(at(second).Do(http.MethodGet, "/keepalive/ping", t.Context(), "")))
+		}
+		at(second).Get("/put?v=other")
+		require.Equal(t, http.StatusOK, status(at(first).Ping()))
+		_, values, found := apptest.Stored(t, sm, c.Token)
+		require.True(t, found)
+		require.Equal(t, "other", values["v"])
+
+		at(second).Get("/deadline") // in a minute
+		res := at(first).Ping()
+		var left struct{ IdleMs, LifetimeMs int64 }
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&left))
+		require.LessOrEqual(t, left.LifetimeMs, time.Minute.Milliseconds())
+		require.LessOrEqual(t, left.IdleMs, left.LifetimeMs)
+		require.Greater(t, left.IdleMs, int64(0))
+
+		old := c.Token
+		c.Handler = second
+		c.Get("/renew")
+		require.NotEqual(t, old, c.Token)
+		require.Equal(t, http.StatusUnauthorized, status((&apptest.Client{Handler: first, Token: old}).Ping()))
+		require.Equal(t, http.StatusOK, status(at(first).Ping()))
+
+		token := c.Token
+		c.Get("/logout")
+		for _, h := range []http.Handler{first, second} {
+			require.Equal(t, http.StatusUnauthorized, status((&apptest.Client{Handler: h, Token: token}).Ping()))
+		}
+		_, _, found = apptest.Stored(t, sm, token)
+		require.False(t, found)
+	})
+}
