@@ -2,18 +2,32 @@
 # nothing but Go.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# Nested modules: what needs a browser, a build tool or test data of others.
-MODULES     := . client/_generate internal/oracle internal/e2e
+# The stores for databases, and what needs a driver, a browser, a build tool or
+# test data of others.
+STORES      := goredisstore pgxstore mysqlstore sqlite3store
+EXAMPLES    := examples/redis examples/postgres examples/mysql examples/sqlite
+MODULES     := . $(STORES) $(EXAMPLES) internal/stores client/_generate internal/oracle internal/e2e
 FUZZTIME    := 20000x
 # What the tests call, and the Debian packages that bring it.
-COMMANDS    := gcc chromium chromedriver firefox-esr WebKitWebDriver Xvfb
-PACKAGES    := gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver xvfb fonts-dejavu-core webext-ublock-origin-firefox
+COMMANDS    := gcc chromium chromedriver firefox-esr WebKitWebDriver Xvfb redis-server mariadbd postgres
+PACKAGES    := gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver xvfb fonts-dejavu-core webext-ublock-origin-firefox \
+	redis-server mariadb-server postgresql
+# Servers of Debian's packages lie outside of many users' PATH.
+export PATH := $(PATH):/usr/sbin:$(lastword $(wildcard /usr/lib/postgresql/*/bin))
 
-.PHONY: test deps vet unit fuzz script nested bench
+.PHONY: test test-long deps vet unit fuzz script nested stores bench
 
-test: deps vet unit script fuzz nested
+test: deps vet unit script fuzz stores nested
 
-# Installs what is missing where it may, else says what to install.
+# The counts that the README speaks of.
+test-long: export KEEPALIVE_ROUNDS = 20000
+test-long: deps unit
+	cd internal/stores && go test -count=1 -timeout 6h -v ./...
+	$(MAKE) bench
+
+# Installs what is missing where it may, else says what to install. A policy-rc.d
+# that says 101 keeps the packages from starting their servers: the tests start
+# their own.
 deps:
 	@missing=; \
 	for c in $(COMMANDS); do command -v $$c >/dev/null || missing="$$missing $$c"; done; \
@@ -21,6 +35,10 @@ deps:
 	test -n "$$missing" || exit 0; \
 	echo "missing:$$missing"; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		if test ! -e /usr/sbin/policy-rc.d; then \
+			trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d; \
+		fi; \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PACKAGES); \
 	else \
 		echo "install them first, on Debian: apt-get install --no-install-recommends $(PACKAGES)"; exit 1; \
@@ -54,5 +72,11 @@ nested:
 	cd internal/oracle && go test -count=1 ./...
 	cd internal/e2e && go test -count=1 -timeout 20m -v ./...
 
+# The stores against real servers, which the tests start.
+stores:
+	cd internal/stores && go test -race -count=1 -timeout 20m ./...
+	cd internal/stores && go test -count=1 -run='^$$' -bench=. -benchtime=1x ./...
+
 bench:
 	go test -run='^$$' -bench=. -count=6 .
+	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h .

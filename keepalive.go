@@ -258,9 +258,13 @@ func (m *Manager) install() {
 	if _, ok := m.sm.Store.(Store); ok {
 		return
 	}
-	if !inProcess(m.sm.Store) {
-		m.log().Warn("keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store",
-			"store", fmt.Sprintf("%T", m.sm.Store))
+	const warning = "keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store"
+	switch name := storePackage(m.sm.Store); name {
+	case "memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore": // no other process can write there
+	case "goredisstore", "pgxstore", "mysqlstore", "sqlite3store":
+		m.log().Warn(warning, "store", fmt.Sprintf("%T", m.sm.Store), "import", "github.com/seed4a306b22/keepalive/"+name)
+	default:
+		m.log().Warn(warning, "store", fmt.Sprintf("%T", m.sm.Store))
 	}
 	m.sm.Store = newLocalStore(m.sm.Store, deadlineOf(m.sm.Codec))
 }

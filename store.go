@@ -314,16 +314,11 @@ func (s iterableStore) All() (map[string][]byte, error) {
 	return s.AllCtx(context.Background())
 }
 
-// inProcess tells whether a store of scs's own keeps its sessions where no
-// other process can write them.
-func inProcess(s scs.Store) bool {
+// storePackage is the name of the package that a store comes from.
+func storePackage(s scs.Store) string {
 	t := reflect.TypeOf(s)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch path.Base(t.PkgPath()) {
-	case "memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore":
-		return true
-	}
-	return false
+	return path.Base(t.PkgPath())
 }

@@ -5,6 +5,11 @@
 //
 //	sessionManager.Store = mysqlstore.New(db)
 //
+// The table:
+//
+//	CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL);
+//	CREATE INDEX sessions_expiry_idx ON sessions (expiry);
+//
 // It needs MySQL 5.6.4 or MariaDB 10. The table holds UTC, whatever the DSN's
 // loc and parseTime are. Whether a session has expired is told by the server's
 // clock, as in scs; expiries are times of the app's clock, as deadlines are. The
@@ -33,7 +38,8 @@ type MySQLStore struct {
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The
-// database handle stays the caller's, to configure and to close.
+// database handle stays the caller's, to configure and to close, after
+// StopCleanup.
 func New(db *sql.DB) *MySQLStore {
 	return NewWithCleanupInterval(db, 5*time.Minute)
 }

@@ -5,6 +5,11 @@
 //
 //	sessionManager.Store = pgxstore.New(pool)
 //
+// The table:
+//
+//	CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+//	CREATE INDEX sessions_expiry_idx ON sessions (expiry);
+//
 // It needs PostgreSQL 11. Whether a session has expired is told by the server's
 // clock, as in scs; expiries are times of the app's clock, as deadlines are.
 package pgxstore
@@ -29,7 +34,7 @@ type PostgresStore struct {
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The pool
-// stays the caller's, to configure and to close.
+// stays the caller's, to configure and to close, after StopCleanup.
 func New(pool *pgxpool.Pool) *PostgresStore {
 	return NewWithCleanupInterval(pool, 5*time.Minute)
 }

@@ -5,13 +5,20 @@
 //
 //	sessionManager.Store = sqlite3store.New(db)
 //
+// The table:
+//
+//	CREATE TABLE sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL);
+//	CREATE INDEX sessions_expiry_idx ON sessions (expiry);
+//
 // It needs SQLite 3.35, by any driver: github.com/mattn/go-sqlite3 and
-// modernc.org/sqlite are tested. A database in WAL mode (PRAGMA
-// journal_mode=WAL) lets readers go on beside a writer.
+// modernc.org/sqlite are tested. A database in WAL mode lets readers go on
+// beside a writer: "file:x.db?_journal_mode=WAL" with the first driver,
+// "file:x.db?_pragma=journal_mode(WAL)" with the second.
 //
 // SQLite has one writer at a time. While another one holds the lock a call tries
-// again, for 5 seconds or until its context ends. A touch writes the whole row,
-// the data in it too, as SQLite knows no smaller step.
+// again, for 5 seconds or until its context ends, whether or not the database
+// has a busy timeout of its own. A touch writes the whole row, the data in it
+// too, as SQLite knows no smaller step.
 package sqlite3store
 
 import (
@@ -38,7 +45,8 @@ type SQLite3Store struct {
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The
-// database handle stays the caller's, to configure and to close.
+// database handle stays the caller's, to configure and to close, after
+// StopCleanup.
 func New(db *sql.DB) *SQLite3Store {
 	return NewWithCleanupInterval(db, 5*time.Minute)
 }

@@ -1,0 +1,24 @@
+module github.com/seed4a306b22/keepalive/examples/postgres
+
+go 1.25.0
+
+require (
+	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/jackc/pgx/v5 v5.12.0
+	github.com/seed4a306b22/keepalive v0.0.0
+	github.com/seed4a306b22/keepalive/pgxstore v0.0.0
+)
+
+require (
+	github.com/alexedwards/scs/pgxstore v0.0.0-20240316134038-7e11d57e8885 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+replace (
+	github.com/seed4a306b22/keepalive => ../..
+	github.com/seed4a306b22/keepalive/pgxstore => ../../pgxstore
+)
