@@ -1,6 +1,7 @@
 package stores_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -107,5 +108,18 @@ func TestAcrossInstances(t *testing.T) {
 		}
 		_, _, found = apptest.Stored(t, sm, token)
 		require.False(t, found)
+	})
+}
+
+// With scs's own store of a shared storage, New says what to import instead.
+func TestNamesTheImport(t *testing.T) {
+	imports := map[string]string{
+		"Redis": "goredisstore", "PostgreSQL": "pgxstore", "MariaDB": "mysqlstore", "SQLite": "sqlite3store",
+	}
+	each(t, func(t *testing.T, b backend) {
+		var log bytes.Buffer
+		_, err := keepalive.New(sessions(b.theirs(t, via{})), keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.Contains(t, log.String(), "import=github.com/seed4a306b22/keepalive/"+imports[b.name])
 	})
 }
