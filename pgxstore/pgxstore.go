@@ -183,3 +183,21 @@ func (s *PostgresStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	}
 	return all, nil
 }
+
+// Find, Commit, Delete and All are the same without a context.
+
+func (s *PostgresStore) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s *PostgresStore) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s *PostgresStore) Delete(token string) error {
+	return s.DeleteCtx(context.Background(), token)
+}
+
+func (s *PostgresStore) All() (map[string][]byte, error) {
+	return s.AllCtx(context.Background())
+}

@@ -26,10 +26,11 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// Each of the two lasts for one handle to a storage. Zero: straight to it.
+// via is how a handle reaches its storage. Zero: straight, with the defaults.
 type via struct {
-	addr string // instead of the server's own, such as a Proxy's
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	addr   string // instead of the server's own, such as a Proxy's
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	params string // more of the DSN, of an SQL server
 }
 
 // backend is a real storage, with the table of scs where it needs one.
@@ -90,7 +91,7 @@ func startPostgres(tb testing.TB) backend {
 }
 
 func pgxPool(tb testing.TB, s *servers.Server, v via) *pgxpool.Pool {
-	cfg, err := pgxpool.ParseConfig("postgres://postgres@" + or(v.addr, s.Addr) + "/postgres?sslmode=disable")
+	cfg, err := pgxpool.ParseConfig("postgres://postgres@" + or(v.addr, s.Addr) + "/postgres?sslmode=disable&" + v.params)
 	require.NoError(tb, err)
 	if v.dial != nil {
 		cfg.ConnConfig.DialFunc = v.dial
@@ -103,7 +104,7 @@ func pgxPool(tb testing.TB, s *servers.Server, v via) *pgxpool.Pool {
 
 func startMariaDB(tb testing.TB) backend {
 	b := backend{name: "MariaDB", server: servers.MariaDB(tb)}
-	db := mysqlDB(tb, b.server, via{}, "")
+	db := mysqlDB(tb, b.server, via{})
 	for _, stmt := range []string{
 		`CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)`,
 		`CREATE INDEX sessions_expiry_idx ON sessions (expiry)`,
@@ -112,17 +113,16 @@ func startMariaDB(tb testing.TB) backend {
 		require.NoError(tb, err)
 	}
 	b.ours = func(tb testing.TB, v via) keepalive.Store {
-		return mysqlstore.NewWithCleanupInterval(mysqlDB(tb, b.server, v, ""), 0)
+		return mysqlstore.NewWithCleanupInterval(mysqlDB(tb, b.server, v), 0)
 	}
 	b.theirs = func(tb testing.TB, v via) scs.Store {
-		return scsmysql.NewWithCleanupInterval(mysqlDB(tb, b.server, v, ""), 0)
+		return scsmysql.NewWithCleanupInterval(mysqlDB(tb, b.server, v), 0)
 	}
 	return b
 }
 
-// mysqlDB opens a handle. params are more of the DSN's.
-func mysqlDB(tb testing.TB, s *servers.Server, v via, params string) *sql.DB {
-	cfg, err := mysql.ParseDSN("root@tcp(" + or(v.addr, s.Addr) + ")/test?" + params)
+func mysqlDB(tb testing.TB, s *servers.Server, v via) *sql.DB {
+	cfg, err := mysql.ParseDSN("root@tcp(" + or(v.addr, s.Addr) + ")/test?" + v.params)
 	require.NoError(tb, err)
 	if v.dial != nil {
 		cfg.DialFunc = v.dial

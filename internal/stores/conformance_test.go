@@ -25,9 +25,11 @@ var (
 
 func TestConformance(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
+		t.Parallel()
 		storetest.Run(t, func(t *testing.T) keepalive.Store { return b.ours(t, via{}) })
 	})
 	t.Run("Redis Cluster", func(t *testing.T) {
+		t.Parallel()
 		var addrs []string
 		for _, s := range servers.RedisCluster(t, 3) {
 			addrs = append(addrs, s.Addr)
@@ -38,20 +40,32 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// Settings that shift times, cut round trips or send statements another way must
-// not matter.
-func TestConformanceMariaDBSettings(t *testing.T) {
-	b := startMariaDB(t)
-	for _, params := range []string{
-		"loc=America%2FNew_York&parseTime=true",
-		"time_zone=%27%2B05%3A30%27",
-		"interpolateParams=true&clientFoundRows=true",
+// Settings that shift times, isolate transactions or send statements another way
+// must not matter.
+func TestConformanceSettings(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		start  func(testing.TB) backend
+		params []string
+	}{
+		{name: "MariaDB", start: startMariaDB, params: []string{
+			"loc=America%2FNew_York&parseTime=true",
+			"time_zone=%27%2B05%3A30%27",
+			"interpolateParams=true&clientFoundRows=true",
+		}},
+		{name: "PostgreSQL", start: startPostgres, params: []string{
+			"default_transaction_isolation=serializable",
+			"default_query_exec_mode=simple_protocol&timezone=Asia%2FKolkata",
+			"default_query_exec_mode=exec",
+		}},
 	} {
-		t.Run(params, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) keepalive.Store {
-				return mysqlstore.NewWithCleanupInterval(mysqlDB(t, b.server, via{}, params), 0)
+		b := tt.start(t)
+		for _, params := range tt.params {
+			t.Run(tt.name+"/"+params, func(t *testing.T) {
+				t.Parallel() // most of the time is spent waiting
+				storetest.Run(t, func(t *testing.T) keepalive.Store { return b.ours(t, via{params: params}) })
 			})
-		})
+		}
 	}
 }
 
