@@ -22,6 +22,7 @@
 package sqlite3store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -121,11 +122,22 @@ func (s *SQLite3Store) exec(ctx context.Context, query string, args ...any) (n i
 	})
 }
 
-// row reads one row, of one value.
+// row reads one row, of one value: to the end, where an UPDATE commits.
 func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any) (v T, found bool, err error) {
 	v, err = run(ctx, func(ctx context.Context) (v T, err error) {
-		err = s.db.QueryRowContext(ctx, query, args...).Scan(&v)
-		return v, err
+		rows, err := s.db.QueryContext(ctx, query, args...)
+		if err != nil {
+			return v, err
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			return v, cmp.Or(rows.Err(), sql.ErrNoRows)
+		}
+		if err := rows.Scan(&v); err != nil {
+			return v, err
+		}
+		rows.Next()
+		return v, rows.Err()
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, false, nil

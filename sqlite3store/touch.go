@@ -17,9 +17,9 @@ const (
 	// headSize is how many bytes of a session are read to find its deadline. In
 	// what scs.GobCodec writes it ends within the first 128.
 	headSize = 128
-	// maxHints bounds one generation of hints; two are kept, of about 50 bytes
+	// maxHints bounds one generation of hints; two are kept, of about 100 bytes
 	// a hint.
-	maxHints = 1 << 16
+	maxHints = 1 << 17
 	// maxTries bounds how often a touch begins again because others have
 	// written meanwhile.
 	maxTries = 100
