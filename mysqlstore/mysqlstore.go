@@ -89,7 +89,8 @@ func (s *MySQLStore) prepared(ctx context.Context, query string) (*sql.Stmt, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first := s.stmts[query]; first != nil {
-		return first, stmt.Close()
+		_ = stmt.Close() // another call was faster
+		return first, nil
 	}
 	s.stmts[query] = stmt
 	return stmt, nil

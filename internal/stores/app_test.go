@@ -16,13 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sessions returns a session manager on a store, with an idle timeout of 20
-// minutes and a lifetime of 12 hours.
+const (
+	idle     = 20 * time.Minute
+	lifetime = 12 * time.Hour
+)
+
+// sessions returns a session manager on a store.
 func sessions(store scs.Store) *scs.SessionManager {
 	sm := *shared
 	sm.Store = store
-	sm.IdleTimeout = 20 * time.Minute
-	sm.Lifetime = 12 * time.Hour
+	sm.IdleTimeout = idle
+	sm.Lifetime = lifetime
 	return &sm
 }
 

@@ -69,8 +69,8 @@ func TestConformanceSettings(t *testing.T) {
 	}
 }
 
-func touch(t *testing.T, s keepalive.Store, key string, idle time.Duration, deadline time.Time) (time.Time, bool) {
-	expiry, found, err := s.Touch(context.Background(), key, idle, func([]byte) (time.Time, error) { return deadline, nil })
+func touch(t *testing.T, s keepalive.Store, key string, d time.Duration, deadline time.Time) (time.Time, bool) {
+	expiry, found, err := s.Touch(context.Background(), key, d, func([]byte) (time.Time, error) { return deadline, nil })
 	require.NoError(t, err)
 	return expiry, found
 }
