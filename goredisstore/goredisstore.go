@@ -5,7 +5,10 @@
 //	sessionManager.Store = goredisstore.New(redis.NewClient(&redis.Options{Addr: addr}))
 //
 // It needs Redis 7.0, or a server that knows its commands PEXPIRETIME and SET
-// with PXAT, such as Valkey. A cluster will do: each call names one key.
+// with PXAT. It is tested with Redis 7.0, alone and as a cluster: each call names
+// one key. Its user must be allowed GET, SET, DEL, GETRANGE, PEXPIRETIME,
+// PEXPIREAT, EVAL and EVALSHA, and SCAN for iteration. Reads must go to the
+// primary.
 //
 // Expiries are times of the app's clock, as deadlines are. A Redis server whose
 // clock is ahead ends sessions early by as much.
@@ -120,12 +123,10 @@ func (s *RedisStore) Replace(ctx context.Context, key string, data []byte, expir
 	return s.set(ctx, key, data, expiry, "XX")
 }
 
-// DeleteCtx removes a session.
+// DeleteCtx removes a session. It is carried out even if the context ends, though
+// not waited for.
 func (s *RedisStore) DeleteCtx(ctx context.Context, token string) error {
-	_, err := within(ctx, func(ctx context.Context) (int64, error) {
-		return s.client.Del(ctx, s.prefix+token).Result()
-	})
-	return err
+	return finish(ctx, func(ctx context.Context) error { return s.client.Del(ctx, s.prefix+token).Err() })
 }
 
 // Expiry returns when the session will end if nothing touches it. That of a key
@@ -268,20 +269,22 @@ func (s *RedisStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 // glob keeps a prefix from being taken for a pattern.
 var glob = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
-// Find, Commit, Delete and All are the same without a context.
-
+// Find is FindCtx without a context.
 func (s *RedisStore) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
 
+// Commit is CommitCtx without a context.
 func (s *RedisStore) Commit(token string, data []byte, expiry time.Time) error {
 	return s.CommitCtx(context.Background(), token, data, expiry)
 }
 
+// Delete is DeleteCtx without a context.
 func (s *RedisStore) Delete(token string) error {
 	return s.DeleteCtx(context.Background(), token)
 }
 
+// All is AllCtx without a context.
 func (s *RedisStore) All() (map[string][]byte, error) {
 	return s.AllCtx(context.Background())
 }

@@ -10,10 +10,21 @@
 //	CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL);
 //	CREATE INDEX sessions_expiry_idx ON sessions (expiry);
 //
-// It needs MySQL 5.6.4 or MariaDB 10. The table holds UTC, whatever the DSN's
-// loc and parseTime are. Whether a session has expired is told by the server's
-// clock, as in scs; expiries are times of the app's clock, as deadlines are. The
-// table's TIMESTAMP ends in 2038, and its BLOB at 64 KB.
+// It is tested with MariaDB 10.11 and written for MySQL from 5.6.4. Statements
+// are prepared on the server, whatever the DSN says. Reads must go to the
+// primary, and the server must not run with --sysdate-is-now.
+//
+// The table holds UTC, as scs writes it, and the server takes that for times of
+// the connection's time_zone. So all instances must have the same one, and one
+// without summer time: in the hour that is skipped the server refuses times
+// (error 1292) or moves them. "user@tcp(host)/db?time_zone=%27%2B00%3A00%27" is
+// best; to change it shifts the sessions that are there. The DSN's loc and
+// parseTime do not matter.
+//
+// Whether a session has expired is told by the server's clock, as in scs;
+// expiries are times of the app's clock, as deadlines are. A server whose clock
+// is ahead ends sessions early by as much. The table's TIMESTAMP ends in 2038,
+// and its BLOB at 64 KB, where a server that is not strict cuts.
 package mysqlstore
 
 import (
@@ -22,6 +33,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -56,21 +68,22 @@ func NewWithCleanupInterval(db *sql.DB, cleanupInterval time.Duration) *MySQLSto
 
 // run prepares a statement, once, and runs it: again when the server has ended
 // it for the sake of another one, by which it has undone it.
-func (s *MySQLStore) run(ctx context.Context, query string, do func(*sql.Stmt) error) error {
-	for {
+func (s *MySQLStore) run(ctx context.Context, query string, do func(*sql.Stmt) error) (err error) {
+	for range maxTries {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		stmt, err := s.prepared(ctx, query)
-		if err == nil {
+		var stmt *sql.Stmt
+		if stmt, err = s.prepared(ctx, query); err == nil {
 			err = do(stmt)
 		}
 		var my *mysql.MySQLError
-		if errors.As(err, &my) && my.Number == 1213 { // ER_LOCK_DEADLOCK
-			continue
+		if !errors.As(err, &my) || my.Number != 1213 { // ER_LOCK_DEADLOCK
+			break
 		}
-		return because(ctx, err)
+		time.Sleep(rand.N(5 * time.Millisecond))
 	}
+	return because(ctx, err)
 }
 
 // prepared keeps a statement for as long as db is open: one that is prepared for
@@ -114,11 +127,14 @@ func (s *MySQLStore) row(ctx context.Context, to any, query string, args ...any)
 }
 
 // The statements. now is UTC at the moment when a row is looked at, after any
-// wait for its lock, where UTC_TIMESTAMP alone is when the statement began.
+// wait for its lock, where UTC_TIMESTAMP alone is when the statement began. The
+// two clocks that tell the difference are local ones, which jump with the zone by
+// multiples of a quarter of an hour: what is left of it lies within half of one.
 // Times go over as text, as the driver would shift them by the DSN's loc, and
 // come back as microseconds since 1970, which no setting changes.
 const (
-	now   = `UTC_TIMESTAMP(6) + INTERVAL TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) MICROSECOND`
+	now = `UTC_TIMESTAMP(6) + INTERVAL
+		MOD(TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) + 86850000000, 900000000) - 450000000 MICROSECOND`
 	live  = ` WHERE token = ? AND ` + now + ` < expiry`
 	stamp = `CAST(? AS DATETIME(6))`
 	epoch = `'1970-01-01 00:00:00'`
@@ -143,7 +159,16 @@ const (
 	sameWhole = `SHA2(data, ?) = ?`
 )
 
-func text(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
+// text writes a time within what a TIMESTAMP can be compared with in any zone.
+func text(t time.Time) string {
+	if first := time.Unix(24*60*60, 0); t.Before(first) {
+		t = first
+	}
+	if last := time.Date(9999, 12, 30, 0, 0, 0, 0, time.UTC); t.After(last) {
+		t = last
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000000")
+}
 
 // FindCtx returns the data of a session.
 func (s *MySQLStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
@@ -157,10 +182,13 @@ func (s *MySQLStore) CommitCtx(ctx context.Context, token string, data []byte, e
 	return err
 }
 
-// DeleteCtx removes a session.
+// DeleteCtx removes a session. It is carried out even if the context ends, though
+// not waited for.
 func (s *MySQLStore) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.exec(ctx, deleteSQL, token)
-	return err
+	return finish(ctx, func(ctx context.Context) error {
+		_, err := s.exec(ctx, deleteSQL, token)
+		return err
+	})
 }
 
 // changed reads the answer of an UPDATE.
@@ -260,20 +288,22 @@ func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, nil
 }
 
-// Find, Commit, Delete and All are the same without a context.
-
+// Find is FindCtx without a context.
 func (s *MySQLStore) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
 
+// Commit is CommitCtx without a context.
 func (s *MySQLStore) Commit(token string, data []byte, expiry time.Time) error {
 	return s.CommitCtx(context.Background(), token, data, expiry)
 }
 
+// Delete is DeleteCtx without a context.
 func (s *MySQLStore) Delete(token string) error {
 	return s.DeleteCtx(context.Background(), token)
 }
 
+// All is AllCtx without a context.
 func (s *MySQLStore) All() (map[string][]byte, error) {
 	return s.AllCtx(context.Background())
 }

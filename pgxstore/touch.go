@@ -17,12 +17,14 @@ const (
 	// headSize is how many bytes of a session are read to find its deadline. In
 	// what scs.GobCodec writes it ends within the first 128.
 	headSize = 128
-	// maxHints bounds one generation of hints; two are kept, of about 100 bytes
-	// a hint.
+	// maxHints bounds one generation of hints; two are kept, of about 110 bytes
+	// a hint, and 320 with a codec whose sessions are told by a digest.
 	maxHints = 1 << 17
-	// maxTries bounds how often a touch begins again because others have
-	// written meanwhile.
+	// maxTries bounds how often a call begins again because others have written
+	// meanwhile.
 	maxTries = 100
+	// leaveTime is how long a call may still take when its context has ended.
+	leaveTime = 5 * time.Second
 )
 
 var errBusy = errors.New("the session's data has changed each time before it could be touched")
@@ -60,8 +62,9 @@ func (h hint) guard() []byte {
 }
 
 // newHint looks for the deadline in the first bytes of the data: there it must
-// stand as encoding/gob writes it, and a codec must be able to read it without
-// anything behind it. So nothing behind it can change it.
+// stand as encoding/gob writes it, and deadline must be able to tell it from what
+// comes up to its end, which keepalive.Store allows only if nothing behind can
+// change it.
 func newHint(head []byte, deadline func([]byte) (time.Time, error)) (h hint, ok bool) {
 	t, err := deadline(head)
 	if err != nil {
@@ -172,4 +175,22 @@ func because(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
+}
+
+// finish carries a call out although its context has ended: a logout must not
+// get lost because its client hangs up. The caller waits no longer than its
+// context.
+func finish(ctx context.Context, call func(context.Context) error) error {
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- call(own)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

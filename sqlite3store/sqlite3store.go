@@ -171,10 +171,13 @@ func (s *SQLite3Store) CommitCtx(ctx context.Context, token string, data []byte,
 	return err
 }
 
-// DeleteCtx removes a session.
+// DeleteCtx removes a session. It is carried out even if the context ends, though
+// not waited for.
 func (s *SQLite3Store) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
-	return err
+	return finish(ctx, func(ctx context.Context) error {
+		_, err := s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
+		return err
+	})
 }
 
 // Replace stores data and expiry in place of a live session. It never creates
@@ -255,20 +258,22 @@ func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	})
 }
 
-// Find, Commit, Delete and All are the same without a context.
-
+// Find is FindCtx without a context.
 func (s *SQLite3Store) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
 
+// Commit is CommitCtx without a context.
 func (s *SQLite3Store) Commit(token string, data []byte, expiry time.Time) error {
 	return s.CommitCtx(context.Background(), token, data, expiry)
 }
 
+// Delete is DeleteCtx without a context.
 func (s *SQLite3Store) Delete(token string) error {
 	return s.DeleteCtx(context.Background(), token)
 }
 
+// All is AllCtx without a context.
 func (s *SQLite3Store) All() (map[string][]byte, error) {
 	return s.AllCtx(context.Background())
 }

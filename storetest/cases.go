@@ -68,6 +68,30 @@ var cases = []testCase{
 		})
 	}},
 
+	{"Touch/odd deadlines", "a deadline may be a time that the storage can't hold: it must neither fail a touch nor end a live session", func(t *testing.T, s subject) {
+		for _, tt := range []struct {
+			deadline time.Time
+			found    bool
+		}{
+			{time.Time{}, false},
+			{time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), false},
+			{time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC), true},
+		} {
+			x := newSession(kinds[0], time.Hour, 10*time.Minute)
+			must(t, x.commit(s))
+			from := time.Now()
+			expiry, found, err := s.Touch(t.Context(), x.key, idle, func([]byte) (time.Time, error) { return tt.deadline, nil })
+			must(t, err)
+			if found != tt.found {
+				t.Errorf("deadline in the year %d: found is %v", tt.deadline.Year(), found)
+			}
+			if found {
+				must(t, between("Touch's answer", expiry, from.Add(idle), time.Now().Add(idle)))
+				must(t, x.checkAll(s, expiry))
+			}
+		}
+	}},
+
 	{"Touch/error of deadline", "data that can't be read must be reported as it is, and nothing done on its word", func(t *testing.T, s subject) {
 		each(t, kinds, func(t *testing.T, k kind) {
 			x := newSession(k, 10*time.Minute, time.Minute)

@@ -34,6 +34,10 @@ func main() {
 	if err != nil {
 		log.Fatalf("%v; give another database with -dsn", err)
 	}
+	if config.Params == nil {
+		config.Params = make(map[string]string)
+	}
+	config.Params["time_zone"] = "'+00:00'" // one for all instances, without summer time: see package mysqlstore
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		log.Fatalf("%v; give another database with -dsn", err)

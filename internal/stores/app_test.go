@@ -2,6 +2,7 @@ package stores_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -112,6 +113,28 @@ func TestAcrossInstances(t *testing.T) {
 		}
 		_, _, found = apptest.Stored(t, sm, token)
 		require.False(t, found)
+	})
+}
+
+// Somebody who signs out and closes the tab at once has signed out.
+func TestLogoutOfClientThatHangsUp(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		sm, h := instance(t, b.ours(t, via{}), keepalive.Config{})
+		for range 20 { // it may take either way
+			c := &apptest.Client{Handler: h}
+			c.Get("/login")
+			ctx, err := sm.Load(t.Context(), c.Token)
+			require.NoError(t, err)
+			ctx, hangUp := context.WithCancel(ctx)
+			hangUp()
+			if err := sm.Destroy(ctx); err != nil {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			require.Eventually(t, func() bool {
+				_, _, found := apptest.Stored(t, sm, c.Token)
+				return !found
+			}, 10*time.Second, time.Millisecond)
+		}
 	})
 }
 

@@ -51,7 +51,7 @@ func TestConformanceSettings(t *testing.T) {
 		{name: "MariaDB", start: startMariaDB, params: []string{
 			"loc=America%2FNew_York&parseTime=true",
 			"time_zone=%27%2B05%3A30%27",
-			"interpolateParams=true&clientFoundRows=true",
+			"clientFoundRows=true",
 		}},
 		{name: "PostgreSQL", start: startPostgres, params: []string{
 			"default_transaction_isolation=serializable",

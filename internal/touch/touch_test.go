@@ -219,6 +219,26 @@ func TestHintsAreBounded(t *testing.T) {
 	require.False(t, ok)
 }
 
+// A call goes on when its context ends; its caller does not wait.
+func TestFinish(t *testing.T) {
+	broken := errors.New("broken")
+	require.Equal(t, broken, finish(t.Context(), func(context.Context) error { return broken }))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	reached, done := make(chan error), make(chan error)
+	go func() {
+		done <- finish(ctx, func(ctx context.Context) error {
+			reached <- nil
+			reached <- ctx.Err()
+			return nil
+		})
+	}()
+	<-reached
+	cancel()
+	require.Equal(t, context.Canceled, <-done)
+	require.NoError(t, <-reached)
+}
+
 func TestBecause(t *testing.T) {
 	broken := errors.New("broken")
 	ctx, cancel := context.WithCancel(t.Context())
