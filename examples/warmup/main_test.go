@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newApp(options{drop: 30 * time.Second, build: time.Second, interval: time.Hour})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { require.NoError(t, a.warm.Run(ctx)) })
+		wg.Go(func() { a.dropper(ctx) })
+		wg.Go(func() { a.visitors(ctx) })
+		time.Sleep(2 * time.Second) // after the start, and then after each drop
+		for range 3 {
+			began := time.Now()
+			for _, l := range a.lanes {
+				a.visit(ctx, l)
+			}
+			time.Sleep(time.Until(began.Add(30 * time.Second)))
+		}
+		p := a.picture(time.Now())
+		require.Equal(t, 3, p.Lanes[0].Visits)
+		require.Equal(t, 0, p.Lanes[0].Slow)
+		require.Equal(t, 3, p.Lanes[1].Slow)
+		require.Equal(t, "1\u00a0s", p.Lanes[1].Worst)
+
+		w := httptest.NewRecorder()
+		a.handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		require.Equal(t, "2", w.Header().Get("Refresh"))
+		require.Contains(t, w.Body.String(), `<rect class="slow"`)
+		require.NotContains(t, w.Body.String(), "ZgotmplZ")
+		require.NotContains(t, w.Body.String(), "<script")
+		stop()
+		wg.Wait()
+	})
+}
+
+func TestRun(t *testing.T) {
+	opt := options{listen: "127.0.0.1:0", drop: time.Minute, build: time.Millisecond, interval: time.Minute}
+	ctx, stop := context.WithCancel(t.Context())
+	said, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, opt, out) }()
+	line := make([]byte, 200)
+	n, err := said.Read(line)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(line[:n]), "Open http://127.0.0.1:"))
+	stop()
+	require.NoError(t, <-done)
+
+	opt.drop = 0
+	require.ErrorContains(t, run(t.Context(), opt, io.Discard), "must be above 0")
+	opt.drop, opt.listen = time.Minute, "nowhere"
+	require.ErrorContains(t, run(t.Context(), opt, io.Discard), "nowhere")
+}

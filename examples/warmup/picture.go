@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"slices"
+	"strconv"
+	"time"
+)
+
+//go:embed page.html
+var source string
+
+//go:embed page.css
+var style string
+
+var (
+	page = template.Must(template.New("").Funcs(template.FuncMap{
+		"css": func() template.CSS { return template.CSS(style) },
+	}).Parse(source))
+	policy = "default-src 'none'; style-src 'sha256-" + hash(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// The plot, in units of its view box.
+const (
+	left, right = 64.0, 940.0
+	top, bottom = 12.0, 132.0
+)
+
+// picture is what the page shows.
+type picture struct {
+	Drop, Build, Visit string
+	Lanes              []plot
+	Left, Right        float64
+	Top, Bottom        float64
+}
+
+type plot struct {
+	Name, Title   string
+	Visits, Slow  int
+	Median, Worst string
+	Bars          []bar
+	Drops         []float64
+	Columns, Rows []label
+}
+
+type bar struct {
+	X, Y, H float64
+	Slow    bool
+	Title   string
+}
+
+type label struct {
+	At   float64
+	Text string
+}
+
+func (a *app) picture(now time.Time) picture {
+	p := picture{Drop: wording(a.options.drop), Build: wording(a.build), Visit: wording(a.interval), Left: left, Right: right, Top: top, Bottom: bottom}
+	most := a.build // both lanes have one scale, or they could not be compared
+	for _, l := range a.lanes {
+		l.mu.Lock()
+		for _, v := range l.waits {
+			most = max(most, v.took)
+		}
+		l.mu.Unlock()
+	}
+	most = ceiling(most)
+	for _, l := range a.lanes {
+		p.Lanes = append(p.Lanes, l.plot(now, most))
+	}
+	return p
+}
+
+func (l *lane) plot(now time.Time, most time.Duration) plot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := func(t time.Time) float64 { return right - (right-left)*float64(now.Sub(t))/float64(kept) }
+	height := func(d time.Duration) float64 { return (bottom - top) * float64(d) / float64(most) }
+	p := plot{Name: l.Name, Title: l.Title, Median: "–", Worst: "–"}
+	var took []time.Duration
+	for _, v := range l.waits {
+		if x(v.at) < left {
+			continue
+		}
+		h := max(height(v.took), 2)
+		p.Bars = append(p.Bars, bar{X: x(v.at) - 3, Y: bottom - h, H: h, Slow: v.slow, Title: wording(v.took)})
+		took = append(took, v.took)
+		p.Visits++
+		if v.slow {
+			p.Slow++
+		}
+	}
+	if len(took) > 0 {
+		slices.Sort(took)
+		p.Median, p.Worst = wording(took[len(took)/2]), wording(took[len(took)-1])
+	}
+	for _, d := range l.drops {
+		if x(d) >= left {
+			p.Drops = append(p.Drops, x(d))
+		}
+	}
+	for m := 0; m <= int(kept/time.Minute); m++ {
+		text := fmt.Sprintf("%d min ago", m)
+		if m == 0 {
+			text = "now"
+		}
+		p.Columns = append(p.Columns, label{x(now.Add(-time.Duration(m) * time.Minute)), text})
+	}
+	for _, d := range []time.Duration{0, most / 2, most} {
+		p.Rows = append(p.Rows, label{bottom - height(d), wording(d)})
+	}
+	return p
+}
+
+// ceiling is the next time from d on that reads well on an axis.
+func ceiling(d time.Duration) time.Duration {
+	for unit := time.Millisecond; ; unit *= 10 {
+		for _, n := range []time.Duration{1, 2, 4, 6, 8} {
+			if d <= n*unit {
+				return n * unit
+			}
+		}
+	}
+}
+
+func wording(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "0"
+	case d < time.Millisecond:
+		return "< 1\u00a0ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d\u00a0ms", d.Milliseconds())
+	}
+	return strconv.FormatFloat(d.Round(100*time.Millisecond).Seconds(), 'f', -1, 64) + "\u00a0s"
+}
