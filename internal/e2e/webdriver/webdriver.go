@@ -76,6 +76,14 @@ func (b *Browser) For(t testing.TB) *Browser {
 func (b *Browser) call(out any, name string, params map[string]any) {
 	b.t.Helper()
 	raw, err := b.conn.call(name, params)
+	// WebKitWebDriver fails to read from a page that is left just then. What only
+	// reads can be asked again, of the next page.
+	for range 10 {
+		if err == nil || name != "GetTitle" && name != "GetCurrentURL" || !strings.Contains(err.Error(), "unload event") {
+			break
+		}
+		raw, err = b.conn.call(name, params)
+	}
 	if err == nil && out != nil {
 		err = json.Unmarshal(raw, out)
 	}
