@@ -15,6 +15,7 @@ import (
 	"flag"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -37,10 +38,17 @@ func main() {
 	defer db.Close()
 	check, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if _, err := db.ExecContext(check, `
-		CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL);
-		CREATE INDEX IF NOT EXISTS sessions_expiry_idx ON sessions(expiry);`); err != nil {
-		log.Fatalf("the file %s can't be used: %v; give another with -file", *file, err)
+	// SQLite does not wait when another instance changes a new file to WAL.
+	for ; ; time.Sleep(20 * time.Millisecond) {
+		_, err := db.ExecContext(check, `
+			CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL);
+			CREATE INDEX IF NOT EXISTS sessions_expiry_idx ON sessions(expiry);`)
+		if err == nil {
+			break
+		}
+		if check.Err() != nil || !strings.Contains(err.Error(), "database is locked") {
+			log.Fatalf("the file %s can't be used: %v; give another with -file", *file, err)
+		}
 	}
 
 	sessions := scs.New()
