@@ -13,7 +13,7 @@ COMMANDS    := gcc chromium chromedriver firefox-esr WebKitWebDriver Xvfb redis-
 PACKAGES    := gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver xvfb fonts-dejavu-core webext-ublock-origin-firefox \
 	redis-server mariadb-server postgresql
 # Servers of Debian's packages lie outside of many users' PATH.
-export PATH := $(PATH):/usr/sbin:$(lastword $(wildcard /usr/lib/postgresql/*/bin))
+export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/postgresql/*/bin)))
 
 .PHONY: test test-long deps vet unit fuzz script nested stores bench
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -284,32 +285,13 @@ func BenchmarkPing(b *testing.B) {
 
 // benchmarkServe calls a handler over and over with one request.
 func benchmarkServe(b *testing.B, h http.Handler, r *http.Request, status int) {
-	w := &sink{header: make(http.Header)}
+	w := &apptest.Sink{Headers: make(http.Header)}
 	h.ServeHTTP(w, r)
-	require.Equal(b, status, w.status)
+	require.Equal(b, status, w.Status)
 	b.ReportAllocs()
 	for b.Loop() {
-		w.status = 0
-		clear(w.header)
+		w.Status = 0
+		clear(w.Headers)
 		h.ServeHTTP(w, r)
 	}
-}
-
-// sink is a response writer that keeps nothing but the status.
-type sink struct {
-	header http.Header
-	status int
-}
-
-func (w *sink) Header() http.Header { return w.header }
-
-func (w *sink) WriteHeader(code int) {
-	if w.status == 0 {
-		w.status = code
-	}
-}
-
-func (w *sink) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return len(p), nil
 }

@@ -35,12 +35,9 @@ func sessions(store scs.Store) *scs.SessionManager {
 var shared = scs.New()
 
 // instance is one process of an app, with its own handle to the storage.
-func instance(tb testing.TB, store keepalive.Store, cfg keepalive.Config) (*scs.SessionManager, http.Handler) {
+func instance(tb testing.TB, store keepalive.Store) (*scs.SessionManager, http.Handler) {
 	sm := sessions(store)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	km, err := keepalive.New(sm, cfg)
+	km, err := keepalive.New(sm, keepalive.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(tb, err)
 	require.Same(tb, store, sm.Store, "the store is used as it is")
 	return sm, km.LoadAndSave(apptest.App(sm))
@@ -57,9 +54,9 @@ func rounds(t *testing.T) int {
 // LoadAndSave around a 204, on scs's own store, is the control that fails.
 func TestTwoInstances(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		sm, login := instance(t, b.ours(t, via{}), keepalive.Config{})
-		_, first := instance(t, b.ours(t, via{}), keepalive.Config{})
-		_, second := instance(t, b.ours(t, via{}), keepalive.Config{})
+		sm, login := instance(t, b.ours(t, via{}))
+		_, first := instance(t, b.ours(t, via{}))
+		_, second := instance(t, b.ours(t, via{}))
 		require.Empty(t, apptest.RandomRounds(t, sm, login, rounds(t), first, second))
 
 		alone := sessions(b.theirs(t, via{}))
@@ -73,8 +70,8 @@ func TestTwoInstances(t *testing.T) {
 // What one instance does holds at the other at once.
 func TestAcrossInstances(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		_, first := instance(t, b.ours(t, via{}), keepalive.Config{})
-		sm, second := instance(t, b.ours(t, via{}), keepalive.Config{})
+		_, first := instance(t, b.ours(t, via{}))
+		sm, second := instance(t, b.ours(t, via{}))
 		c := &apptest.Client{Handler: first}
 		at := func(h http.Handler) *apptest.Client { return &apptest.Client{Handler: h, Token: c.Token} }
 		status := func(res *http.Response) int { return res.StatusCode }
@@ -119,7 +116,7 @@ func TestAcrossInstances(t *testing.T) {
 // Somebody who signs out and closes the tab at once has signed out.
 func TestLogoutOfClientThatHangsUp(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		sm, h := instance(t, b.ours(t, via{}), keepalive.Config{})
+		sm, h := instance(t, b.ours(t, via{}))
 		for range 20 { // it may take either way
 			c := &apptest.Client{Handler: h}
 			c.Get("/login")

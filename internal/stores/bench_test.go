@@ -15,6 +15,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/stretchr/testify/require"
 )
@@ -171,31 +172,11 @@ func newCaller(tb testing.TB, method, path string) func(h http.Handler, cookie s
 	r := httptest.NewRequestWithContext(ctx, method, path, nil)
 	header := make([]string, 1)
 	r.Header["Cookie"] = header
-	w := &sink{header: make(http.Header)}
+	w := &apptest.Sink{Headers: make(http.Header)}
 	return func(h http.Handler, cookie string) int {
-		header[0], w.status = cookie, 0
-		clear(w.header)
+		header[0], w.Status = cookie, 0
+		clear(w.Headers)
 		h.ServeHTTP(w, r)
-		return w.status
+		return w.Status
 	}
-}
-
-// sink is a response writer that keeps nothing but the status, so that the
-// store is what is measured.
-type sink struct {
-	header http.Header
-	status int
-}
-
-func (w *sink) Header() http.Header { return w.header }
-
-func (w *sink) WriteHeader(code int) {
-	if w.status == 0 {
-		w.status = code
-	}
-}
-
-func (w *sink) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return len(p), nil
 }
