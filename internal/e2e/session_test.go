@@ -48,7 +48,7 @@ func testFiveTabs(t *testing.T, b *webdriver.Browser) {
 		b.SwitchTo(b.NewWindow("tab"))
 		b.Navigate(a.URL + "/page")
 	}
-	five := a.interval(t, 3*idle)
+	five := a.interval(t, 6*idle) // long enough that one ping by chance is no third more
 	t.Logf("mean time between pings: %v with one tab, %v with five", one, five)
 	require.LessOrEqual(t, one.Seconds()/five.Seconds(), 1.3)
 }
