@@ -10,6 +10,10 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/csp"
 )
 
+// unsaid is the reason to leave alone what is no page, or what a writer further
+// out decides about. It is not logged.
+const unsaid = "-"
+
 // wanted tells whether the page is to have the script: it has a session, or
 // every page is to have it.
 func (w *writer) wanted() bool {
@@ -17,6 +21,13 @@ func (w *writer) wanted() bool {
 		w.live = w.m.hasCookie(w.Header(), w.r)
 	}
 	return w.live || w.m.cfg.Anonymous
+}
+
+// told logs whether a page got the script, and why.
+func (w *writer) told(script bool, reason string) {
+	if reason != unsaid && w.plain != unsaid && w.m.tracing(w.r) {
+		w.m.trace(w.r, "page", "script", script, "reason", reason)
+	}
 }
 
 // hasCookie goes by the session cookie that the response sets or deletes, or
@@ -38,66 +49,75 @@ func (m *Manager) hasCookie(h http.Header, r *http.Request) bool {
 	return false
 }
 
-// candidate tells by the header alone whether the response may be a page that
-// can be changed.
-func (w *writer) candidate() bool {
+// candidate tells by the header alone why the response can't be a page that can
+// be changed, "" if it may be one.
+func (w *writer) candidate() string {
 	h := w.Header()
-	switch {
-	case w.code != 0 && (w.code < 200 || w.code > 999 || w.code >= 300 && w.code < 400):
-		return false
-	case w.code == http.StatusNoContent, w.code == http.StatusResetContent, w.code == http.StatusPartialContent:
-		return false
-	}
 	types, named := h["Content-Type"]
 	switch {
 	case !named:
 		// net/http sniffs, but not what is encoded in one way or another.
 		if h["Content-Encoding"] != nil || h["Transfer-Encoding"] != nil {
-			return false
+			return "no Content-Type, but encoded"
 		}
 		w.sniff = true
-	case len(types) != 1 || !isHTML(types[0]):
-		return false
+	case len(types) != 1:
+		return "not one Content-Type"
+	case !isHTML(types[0]):
+		if namesHTML(types[0]) {
+			return "Content-Type: its charset is not like ASCII, or it can't be read"
+		}
+		return unsaid
+	}
+	switch {
+	case w.code != 0 && (w.code < 200 || w.code > 999 || w.code >= 300 && w.code < 400),
+		w.code == http.StatusNoContent, w.code == http.StatusResetContent, w.code == http.StatusPartialContent:
+		return "status"
 	}
 	for _, coding := range h["Content-Encoding"] {
 		if coding != "" && !strings.EqualFold(strings.TrimSpace(coding), "identity") {
-			return false
+			return "Content-Encoding: compress outside"
 		}
 	}
 	for _, v := range h["Cache-Control"] {
 		if hasToken(v, "no-transform") { // RFC 9111 section 5.2.2.6
-			return false
+			return "Cache-Control: no-transform"
 		}
 	}
 	for _, v := range h["Content-Disposition"] {
 		disposition, _, _ := strings.Cut(v, ";")
 		if strings.EqualFold(strings.TrimSpace(disposition), "attachment") {
-			return false
+			return "Content-Disposition: attachment"
 		}
 	}
 	if h["Content-Range"] != nil {
-		return false
+		return "Content-Range"
 	}
 	// RFC 9530, RFC 3230, RFC 1864: the digest of the page as it was.
 	if h["Content-Digest"] != nil || h["Repr-Digest"] != nil || h["Digest"] != nil || h["Content-Md5"] != nil {
-		return false
+		return "digest"
 	}
-	return true
+	return ""
+}
+
+const htmlType = "text/html"
+
+func namesHTML(contentType string) bool {
+	return len(contentType) >= len(htmlType) && strings.EqualFold(contentType[:len(htmlType)], htmlType)
 }
 
 // isHTML tells whether a Content-Type is text/html in an encoding that keeps
 // ASCII.
 func isHTML(contentType string) bool {
-	const html = "text/html"
-	if len(contentType) < len(html) || !strings.EqualFold(contentType[:len(html)], html) {
+	if !namesHTML(contentType) {
 		return false
 	}
-	switch contentType[len(html):] {
+	switch contentType[len(htmlType):] {
 	case "", "; charset=utf-8", "; charset=UTF-8", ";charset=utf-8", ";charset=UTF-8":
 		return true
 	}
 	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil || media != html {
+	if err != nil || media != htmlType {
 		return false
 	}
 	charset := strings.ToLower(strings.TrimSpace(params["charset"]))
@@ -142,8 +162,8 @@ func (m *Manager) tagFor(h http.Header, r *http.Request, live bool) []byte {
 		if r.TLS != nil { // without, a proxy may still speak https outside
 			self.Scheme = "https"
 		}
-		if directive := csp.Blocks(h, nonce, self); directive != "" && !m.warnedCSP.Swap(true) {
-			m.log().Warn("keepalive: a page's Content-Security-Policy stops the script or its pings; let it have script-src 'self' or a nonce, and connect-src 'self'", "path", r.URL.Path, "directive", directive)
+		if directive := csp.Blocks(h, nonce, self, m.frame != nil); directive != "" && !m.warnedCSP.Swap(true) {
+			m.log().Warn("keepalive: a page's Content-Security-Policy stops the script, its pings or the frame of Config.NoScript; let it have script-src 'self' or a nonce, connect-src 'self', and frame-src 'self' for the frame", "path", r.URL.Path, "directive", directive)
 		}
 	}
 	if nonce == "" && live {

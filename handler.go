@@ -2,6 +2,7 @@ package keepalive
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -28,6 +29,8 @@ const retryAfter = "5"
 //	POST ping         extends the session, never beyond its deadline
 //	GET  ping         looks and extends nothing
 //	GET  keepalive.js the script
+//	GET  dialog       the words and the look of its dialogs
+//	GET  frame        what Config.NoScript puts into pages; extends the session
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
 // until the session ends if nothing touches it again and until it ends in any
@@ -35,11 +38,12 @@ const retryAfter = "5"
 // other methods; 503 with Retry-After when the store fails. A POST may carry
 // inactive=N, the milliseconds since the user's last input, as a form or plain
 // text of up to 4 KB: the idle timeout is then counted from there. That can only
-// shorten what the ping gains. A number that can't be read answers 400.
+// shorten what the ping gains. A number that can't be read answers 400. With
+// Config.Payload the answer has its result as data.
 //
-// A persistent cookie of scs lasts only until the idle expiry, so a POST sends
-// it again. (Below the Manager's own LoadAndSave cookies last until the
-// deadline, and pings send none.)
+// A persistent cookie of scs lasts only until the idle expiry, so a POST and the
+// frame send it again. (Below the Manager's own LoadAndSave cookies last until
+// the deadline, and pings send none.)
 func (m *Manager) Handler() http.Handler { return m.endpoints(true) }
 
 // endpoints is Handler. resend tells that scs wrote the cookies.
@@ -53,6 +57,12 @@ func (m *Manager) endpoints(resend bool) http.Handler {
 			if allowed(w, r, "GET, HEAD") {
 				m.script.serve(w, r)
 			}
+		case "dialog":
+			if allowed(w, r, "GET, HEAD") {
+				m.dialogs(w, r)
+			}
+		case "frame":
+			m.serveFrame(w, r, resend)
 		default:
 			http.NotFound(w, r)
 		}
@@ -97,43 +107,91 @@ func (m *Manager) ping(w http.ResponseWriter, r *http.Request, resend bool) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	m.insideSCS(r)
-	token := m.token(r)
-	key := m.key(token)
-	var s sighting
-	if token != "" {
-		if post {
-			s, err = m.extend(r.Context(), key, m.sm.IdleTimeout-inactive)
-		} else {
-			s, err = m.look(r.Context(), key)
-		}
-		if err == nil && s.found && post && resend {
-			err = m.resend(w, r, token, s.deadline)
-		}
+	s, key, status := m.sight(w, r, post, m.sm.IdleTimeout-inactive, resend)
+	var data []byte
+	if status == http.StatusOK && m.cfg.Payload != nil {
+		data, status = m.payload(w, r, key)
 	}
-	if err != nil {
-		m.failed(r, key, "the store could not answer a ping", err)
-		h.Set("Retry-After", retryAfter)
-		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+	if status != http.StatusOK {
+		http.Error(w, http.StatusText(status), status)
 		return
 	}
 	now := time.Now()
-	if !s.found || !now.Before(s.deadline) {
-		m.observe(Event{Kind: EventGone, Request: r}, key)
-		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
-		return
-	}
-	if post {
-		m.observe(Event{Kind: EventPing, Request: r, Expiry: s.expiry, Deadline: s.deadline}, key)
-	}
-	lifetime := s.deadline.Sub(now)
-	idle := min(max(s.expiry.Sub(now), 0), lifetime)
+	lifetime := max(s.deadline.Sub(now), 0)
+	left := min(max(s.expiry.Sub(now), 0), lifetime)
 	h["Content-Type"] = jsonType
 	body := append(make([]byte, 0, 64), `{"idleMs":`...)
-	body = strconv.AppendInt(body, idle.Milliseconds(), 10)
+	body = strconv.AppendInt(body, left.Milliseconds(), 10)
 	body = append(body, `,"lifetimeMs":`...)
 	body = strconv.AppendInt(body, lifetime.Milliseconds(), 10)
+	if data != nil {
+		body = append(append(body, `,"data":`...), data...)
+	}
 	_, _ = w.Write(append(body, '}')) // the client has gone, or the answer is out
+}
+
+// sight extends the request's session, or only looks at it, and says what to
+// answer: 200, 401 without a live session, or 503 with Retry-After.
+func (m *Manager) sight(w http.ResponseWriter, r *http.Request, extend bool, idle time.Duration, resend bool) (s sighting, key string, status int) {
+	m.insideSCS(r)
+	token := m.token(r)
+	key = m.key(token)
+	var err error
+	if token != "" {
+		if extend {
+			s, err = m.extend(r.Context(), key, idle)
+		} else {
+			s, err = m.look(r.Context(), key)
+		}
+		if err == nil && s.found && extend && resend {
+			err = m.resend(w, r, token, s.deadline)
+		}
+	}
+	switch {
+	case err != nil:
+		return s, key, m.unavailable(w, r, key, err)
+	case !s.found || !time.Now().Before(s.deadline):
+		return s, key, m.gone(r, key)
+	case extend:
+		m.observe(Event{Kind: EventPing, Request: r, Expiry: s.expiry, Deadline: s.deadline}, key)
+	}
+	return s, key, http.StatusOK
+}
+
+func (m *Manager) unavailable(w http.ResponseWriter, r *http.Request, key string, err error) int {
+	m.failed(r, key, "the store could not answer a ping", err)
+	w.Header().Set("Retry-After", retryAfter)
+	return http.StatusServiceUnavailable
+}
+
+func (m *Manager) gone(r *http.Request, key string) int {
+	m.observe(Event{Kind: EventGone, Request: r}, key)
+	return http.StatusUnauthorized
+}
+
+// payload is the JSON of what Config.Payload returns, nil after an error of it.
+// status is that of the ping: the session may have ended since it was sighted.
+func (m *Manager) payload(w http.ResponseWriter, r *http.Request, key string) (data []byte, status int) {
+	ctx, token, err := m.load(r)
+	if err != nil {
+		return nil, m.unavailable(w, r, key, err)
+	}
+	if token == "" {
+		return nil, m.gone(r, key)
+	}
+	r = r.WithContext(ctx)
+	before := m.sm.Status(ctx) // inside of scs's LoadAndSave it is scs.Modified from the start
+	value, err := m.cfg.Payload(ctx, r)
+	if err == nil {
+		data, err = json.Marshal(value)
+	}
+	if err != nil {
+		m.failed(r, key, "Config.Payload failed, so a ping was answered without data", err)
+	}
+	if m.sm.Status(ctx) != before && !m.warnedPayload.Swap(true) {
+		m.log().Error("keepalive: Config.Payload modified the session, and pings write no data; write it in a request of the app, and only read it in Payload", "session", m.name(key))
+	}
+	return data, http.StatusOK
 }
 
 // sighting is what the store said of a session.

@@ -71,7 +71,8 @@ func withoutLength(h http.Header) {
 	changed(h)
 }
 
-// grow adds n to Content-Length. One that can't be read is removed.
+// grow adds n to Content-Length, and notes what it was. One that can't be read
+// is removed.
 func (w *writer) grow(h http.Header, n int) {
 	if values := h["Content-Length"]; len(values) > 0 {
 		length, err := strconv.ParseInt(values[0], 10, 64)
@@ -79,6 +80,7 @@ func (w *writer) grow(h http.Header, n int) {
 			delete(h, "Content-Length")
 			return
 		}
+		w.due = length
 		w.length[0] = strconv.FormatInt(length+int64(n), 10)
 		h["Content-Length"] = w.length[:]
 	}

@@ -22,7 +22,8 @@ import (
 // FuzzWrites shows that the bytes depend on the page alone: however its handler
 // splits it over the ways to write, the body is the same, and taking the tag out
 // gives the page back; so too with flushes, but that these settle for good what
-// net/http thinks of a page without a type.
+// net/http thinks of a page without a type. A page with the tag has the frame at
+// its end, if that is asked for.
 //
 // plan is read in pairs: the length of a piece, and the way to write it.
 func FuzzWrites(f *testing.F) {
@@ -35,7 +36,7 @@ func FuzzWrites(f *testing.F) {
 			f.Add(page, plan, false)
 		}
 	}
-	km := newManager(f, newSessions(), keepalive.Config{Anonymous: true})
+	km, framed := newManager(f, newSessions(), keepalive.Config{}), newManager(f, newSessions(), keepalive.Config{NoScript: true})
 	f.Fuzz(func(t *testing.T, page, plan string, typed bool) {
 		if tagPattern.MatchString(page) {
 			t.Skip("a page with the tag in it can't be told from one that got it")
@@ -48,6 +49,7 @@ func FuzzWrites(f *testing.F) {
 		if typed || !flushes(plan) {
 			require.Equal(t, whole, got)
 		}
+		require.Equal(t, got+strings.Repeat(frame, tags), written(t, framed, page, plan, typed))
 	})
 }
 
@@ -64,6 +66,8 @@ func flushes(plan string) bool {
 // is all out.
 func written(t *testing.T, km *keepalive.Manager, page, plan string, typed bool) string {
 	rec := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "session", Value: "x"})
 	km.Inject(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if typed {
 			w.Header().Set("Content-Type", "text/html")
@@ -87,7 +91,7 @@ func written(t *testing.T, km *keepalive.Manager, page, plan string, typed bool)
 				w.(http.Flusher).Flush()
 			}
 		}
-	})).ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+	})).ServeHTTP(rec, r)
 	if length := rec.Result().Header.Get("Content-Length"); length != "" {
 		require.Equal(t, strconv.Itoa(rec.Body.Len()), length)
 	}
@@ -223,6 +227,7 @@ func TestSendfile(t *testing.T) {
 		{name: "bare", h: fs, first: 512},
 		{name: "Inject", h: everywhere(t, fs), first: 2 << 10},
 		{name: "LoadAndSave", h: newManager(t, newSessions(), keepalive.Config{Anonymous: true}).LoadAndSave(fs), first: 2 << 10},
+		{name: "NoScript", h: everywhereWith(t, keepalive.Config{NoScript: true}, fs), first: 2 << 10},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -234,6 +239,8 @@ func TestSendfile(t *testing.T) {
 			res, err := http.Get(srv.URL + "/big.html")
 			require.NoError(t, err)
 			page, _ := untag(body(t, res))
+			page, framed := strings.CutSuffix(page, frame)
+			require.Equal(t, tt.name == "NoScript", framed)
 			require.Len(t, page, size)
 			srv.Close() // which waits for the handler
 			require.EqualValues(t, 1, l.calls.Load())

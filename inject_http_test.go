@@ -24,7 +24,11 @@ var protocols = []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0"}
 
 // everywhere is Inject where every request has a session cookie.
 func everywhere(t testing.TB, h http.Handler) http.Handler {
-	inject := newManager(t, newSessions(), keepalive.Config{}).Inject(h)
+	return everywhereWith(t, keepalive.Config{}, h)
+}
+
+func everywhereWith(t testing.TB, cfg keepalive.Config, h http.Handler) http.Handler {
+	inject := newManager(t, newSessions(), cfg).Inject(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
 		r.AddCookie(&http.Cookie{Name: "session", Value: "x"})
@@ -89,7 +93,7 @@ func TestFiles(t *testing.T) {
 		{name: "If-Range, the tag we sent", path: "/content", header: "Range: bytes=50-\r\nIf-Range: W/\"x\"\r\n", holds: with(tagged, kept)},
 		{name: "If-Range, the original tag", path: "/content", header: "Range: bytes=50-\r\nIf-Range: \"x\"\r\n", holds: same},
 	}
-	bare, ours := serve(t, mux), serve(t, everywhere(t, mux))
+	bare, ours, framed := serve(t, mux), serve(t, everywhere(t, mux)), serve(t, everywhereWith(t, keepalive.Config{NoScript: true}, mux))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			method := tt.method
@@ -97,7 +101,9 @@ func TestFiles(t *testing.T) {
 				method = "GET"
 			}
 			for _, proto := range protocols {
-				tt.holds(t, bare.fetch(t, proto, method, tt.path, tt.header), ours.fetch(t, proto, method, tt.path, tt.header))
+				want := bare.fetch(t, proto, method, tt.path, tt.header)
+				tt.holds(t, want, ours.fetch(t, proto, method, tt.path, tt.header))
+				tt.holds(t, want, unframe(t, want, framed.fetch(t, proto, method, tt.path, tt.header)))
 			}
 		})
 	}
@@ -118,13 +124,15 @@ func TestHeadSaysWhatGetSays(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ours := serve(t, everywhere(t, tt.handler))
-			for _, proto := range protocols {
-				get, head := ours.fetch(t, proto, "GET", "/"+tt.path, ""), ours.fetch(t, proto, "HEAD", "/"+tt.path, "")
-				for name := range head.header {
-					require.Equal(t, get.header[name], head.header[name], name)
+			for _, noScript := range []bool{false, true} {
+				ours := serve(t, everywhereWith(t, keepalive.Config{NoScript: noScript}, tt.handler))
+				for _, proto := range protocols {
+					get, head := ours.fetch(t, proto, "GET", "/"+tt.path, ""), ours.fetch(t, proto, "HEAD", "/"+tt.path, "")
+					for name := range head.header {
+						require.Equal(t, get.header[name], head.header[name], name)
+					}
+					require.Contains(t, []int64{-1, get.length}, head.length)
 				}
-				require.Contains(t, []int64{-1, get.length}, head.length)
 			}
 		})
 	}

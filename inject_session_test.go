@@ -139,6 +139,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 		header []string
 		nonce  string
 		warns  bool
+		framed bool // Config.NoScript
 	}{
 		{name: "none"},
 		{name: "own origin", header: []string{csp, "default-src 'none'; script-src 'self'; connect-src 'self'"}},
@@ -148,12 +149,15 @@ func TestContentSecurityPolicy(t *testing.T) {
 		{name: "report only that blocks", header: []string{report, "default-src 'none'"}},
 		{name: "no scripts", header: []string{csp, "script-src 'none'"}, warns: true},
 		{name: "no fetches", header: []string{csp, "script-src 'nonce-abc'; connect-src 'none'"}, nonce: "abc", warns: true},
+		{name: "no frames", header: []string{csp, "frame-src 'none'"}},
+		{name: "no frames, but one is there", header: []string{csp, "frame-src 'none'"}, framed: true, warns: true},
+		{name: "frames", header: []string{csp, "default-src 'none'; script-src 'self'; connect-src 'self'; frame-src 'self'"}, framed: true},
 		{name: "not a nonce", header: []string{csp, `script-src 'nonce-"><script>'`}, warns: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var logged bytes.Buffer
-			km := newManager(t, newSessions(), keepalive.Config{Anonymous: true, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+			km := newManager(t, newSessions(), keepalive.Config{Anonymous: true, NoScript: tt.framed, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 			h := respond(200, doc, append(html, tt.header...)...)
 			bare, ours := serve(t, h), serve(t, km.Inject(h))
 			for _, proto := range protocols { // the policy too stays as it is

@@ -229,6 +229,14 @@ var scenarios = []struct {
 		fine(n == 20 && err == io.ErrNoProgress)
 		_, _ = io.WriteString(w, doc[20:])
 	}, holds: tagged},
+	{name: "ReadFrom something that breaks after the place", handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+		write(w, doc[:40])
+		n, err := io.Copy(w, io.MultiReader(strings.NewReader(doc[40:50]), brokenReader{}))
+		fine(n == 10 && err == io.ErrNoProgress)
+		write(w, doc[50:])
+	}, holds: with(tagged, kept)},
 	{name: "flush first", handler: flushing(0), holds: tagged},
 	{name: "flush within the doctype", handler: flushing(5), holds: tagged},
 	{name: "flush after the doctype", handler: flushing(16), holds: tagged},
@@ -591,7 +599,7 @@ func TestScenarios(t *testing.T) {
 	})
 	sm := newSessions()
 	cookie := "Cookie: session=" + newToken(t, sm) + "\r\n"
-	km := newManager(t, sm, keepalive.Config{})
+	km, framed := newManager(t, sm, keepalive.Config{}), newManager(t, sm, keepalive.Config{NoScript: true})
 	vary := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Cookie") // as scs does
 		h(w, r)
@@ -599,9 +607,12 @@ func TestScenarios(t *testing.T) {
 	ways := []struct {
 		name       string
 		bare, ours servers
+		framed     bool
 	}{
 		{name: "Inject", bare: serve(t, h), ours: serve(t, km.Inject(h))},
 		{name: "LoadAndSave", bare: serve(t, vary), ours: serve(t, km.LoadAndSave(h))},
+		{name: "Inject, NoScript", bare: serve(t, h), ours: serve(t, framed.Inject(h)), framed: true},
+		{name: "LoadAndSave, NoScript", bare: serve(t, vary), ours: serve(t, framed.LoadAndSave(h)), framed: true},
 	}
 	for i, tt := range scenarios {
 		t.Run(tt.name, func(t *testing.T) {
@@ -614,7 +625,11 @@ func TestScenarios(t *testing.T) {
 					t.Run(way.name+" "+proto, func(t *testing.T) {
 						path := "/" + strconv.Itoa(i)
 						bare := way.bare.fetch(t, proto, method, path, tt.header+cookie)
-						tt.holds(t, bare, way.ours.fetch(t, proto, method, path, tt.header+cookie))
+						ours := way.ours.fetch(t, proto, method, path, tt.header+cookie)
+						if way.framed {
+							ours = unframe(t, bare, ours)
+						}
+						tt.holds(t, bare, ours)
 						if proto == "HTTP/1.1" { // what has no session is never touched
 							same(t, bare, way.ours.fetch(t, proto, method, path, tt.header))
 						}

@@ -42,6 +42,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,10 +62,60 @@ type Config struct {
 	// Default: "/keepalive/".
 	Path string
 
+	// Mode says when an open page extends its session. Default: PageOpen.
+	Mode Mode
+
+	// MaxUnattended is how long pages go on extending the session after the
+	// user's last input in any of them, for PageOpen and PageVisible. Then the
+	// idle timeout runs as if they were closed. It can't be set with UserActive,
+	// where the idle timeout itself counts from the last input. Default: 0, no
+	// limit.
+	MaxUnattended time.Duration
+
 	// WarnBefore is how long before the session's end, idle or absolute, the
-	// page gets the event keepalive:warning. At least 20 s (WCAG 2.2.1) and
-	// less than the idle timeout. Default: 0, no event.
+	// page gets the event keepalive:warning and asks the user. At least 20 s
+	// (WCAG 2.2.1) and less than the idle timeout. Default: 0, no warning.
 	WarnBefore time.Duration
+
+	// LoginURL is where the page of an ended session offers to sign in again,
+	// in a new tab, so that the old one goes on where it was: a path, or a URL
+	// of http or https. Default: "", no such offer.
+	LoginURL string
+
+	// LogoutURL is where the warning's sign-out button sends a POST, as a form
+	// does. Pages that need more than that, such as a CSRF token, cancel the
+	// event keepalive:logout and do it themselves. A path, or a URL of http or
+	// https. Default: "", no such button.
+	LogoutURL string
+
+	// BlankExpired removes the content of a page whose session has ended, for
+	// computers that people share. What was typed there is lost. Default: the
+	// page stays as it is.
+	BlankExpired bool
+
+	// NoScript adds a hidden frame at the end of pages, for browsers whose
+	// JavaScript is switched off: it reloads itself three times in each idle
+	// timeout. It keeps the session alive whether or not anybody is there, so it
+	// goes with PageOpen only, without MaxUnattended. Where a reload fails for
+	// want of an answer it ends, until the next page is opened. Default: false.
+	NoScript bool
+
+	// Payload returns what pages are to have fresh, such as a CSRF token. It is
+	// encoded as JSON and sent as data in the answer to each ping and look, and
+	// so in the event keepalive:ping. The context holds the session, to be read
+	// only: what Payload writes there is dropped, and reported to Logger. An
+	// error is logged, and the answer has no data. It costs a read of the
+	// session for each ping. Default: nil.
+	Payload func(ctx context.Context, r *http.Request) (any, error)
+
+	// Texts returns the words of the dialogs, by the Accept-Language of r, which
+	// begins with the language of the page itself (the lang of its html
+	// element). r has no session. Default: English.
+	Texts func(r *http.Request) Texts
+
+	// Debug lets pages load the readable script, which logs each decision with
+	// its reason to the console. Default: false.
+	Debug bool
 
 	// Passive tells which requests load the session but must not extend it,
 	// such as an app's own background polls. Their responses get no script, as
@@ -93,8 +144,10 @@ type Config struct {
 	ErrorFunc func(http.ResponseWriter, *http.Request, error)
 
 	// Logger receives what an operator should know: faults of the
-	// configuration, each once, and errors of the store. Default:
-	// slog.Default() at the time of use.
+	// configuration, each once, and errors of the store. At slog.LevelDebug it
+	// also gets what becomes of each session and each page, where a session has
+	// the name that Event.Session explains. Default: slog.Default() at the time
+	// of use.
 	Logger *slog.Logger
 
 	// Observer is told what happens to sessions. It is called in the request's
@@ -102,13 +155,33 @@ type Config struct {
 	Observer func(Event)
 }
 
+// Mode says when an open page extends its session. Requests of the user extend
+// it in every mode, but for those that are Passive.
+type Mode int
+
+const (
+	// PageOpen extends while a page is open, whether or not anybody is there.
+	// The idle timeout then ends the sessions of closed pages only, which is
+	// less than OWASP, ASVS 7.3.1 and NIST SP 800-63B ask for; see the README.
+	PageOpen Mode = iota
+	// PageVisible extends while a page is visible: neither minimised, nor behind
+	// another tab, nor, where the browser knows, on a locked screen. Nor does
+	// this show that anybody is there.
+	PageVisible
+	// UserActive extends only after real input: keys, clicks, touches, the wheel
+	// or a pointer that moves. The idle timeout counts from the last of them.
+	// This is an idle timeout as the standards above mean it.
+	UserActive
+)
+
 // EventKind says what an Event is about.
 type EventKind string
 
 const (
-	// EventPing is a ping that touched a live session.
+	// EventPing is a ping, or a frame of Config.NoScript, that touched a live
+	// session.
 	EventPing EventKind = "ping"
-	// EventGone is a ping that found no live session.
+	// EventGone is a ping or a frame that found no live session.
 	EventGone EventKind = "gone"
 	// EventTouch is an ordinary read-only request that moved the expiry.
 	EventTouch EventKind = "touch"
@@ -119,7 +192,7 @@ const (
 	EventLost EventKind = "lost"
 	// EventDestroy is a request that destroyed its session.
 	EventDestroy EventKind = "destroy"
-	// EventError is an error of the store. Err is set.
+	// EventError is an error of the store or of Config.Payload. Err is set.
 	EventError EventKind = "error"
 )
 
@@ -143,7 +216,7 @@ type Event struct {
 	// Deadline is when the session ends whatever happens, where Expiry is set.
 	Deadline time.Time
 
-	// Err is the store's error, for EventError.
+	// Err is the error, for EventError.
 	Err error
 }
 
@@ -166,12 +239,14 @@ type Manager struct {
 	deadline func([]byte) (time.Time, error)
 	tag      tag
 	plainTag []byte
-	off      bool // the configuration would do harm to pages: inject nothing
+	frame    []byte // nil without Config.NoScript
+	off      bool   // the configuration would do harm to pages: inject nothing
 
-	hints       hints
-	warnedCSP   atomic.Bool
-	warnedInner atomic.Bool
-	warnedOuter atomic.Bool
+	hints         hints
+	warnedCSP     atomic.Bool
+	warnedInner   atomic.Bool
+	warnedOuter   atomic.Bool
+	warnedPayload atomic.Bool
 }
 
 // New returns a Manager for sm. The fields of sm may still be changed until the
@@ -199,14 +274,27 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if cfg.WarnBefore != 0 && cfg.WarnBefore < minWarning {
 		errs = append(errs, fmt.Errorf("keepalive: Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", cfg.WarnBefore, minWarning))
 	}
+	if cfg.Mode < PageOpen || cfg.Mode > UserActive {
+		errs = append(errs, fmt.Errorf("keepalive: Config.Mode is %d; write PageOpen, PageVisible or UserActive", cfg.Mode))
+	}
+	switch {
+	case cfg.MaxUnattended < 0:
+		errs = append(errs, fmt.Errorf("keepalive: Config.MaxUnattended is %v; write a positive duration, or 0 for no limit", cfg.MaxUnattended))
+	case cfg.MaxUnattended > 0 && cfg.Mode == UserActive:
+		errs = append(errs, errors.New("keepalive: Config.MaxUnattended is set with UserActive, where the idle timeout already counts from the user's last input; leave it out"))
+	}
+	if cfg.NoScript && (cfg.Mode != PageOpen || cfg.MaxUnattended > 0) {
+		errs = append(errs, errors.New("keepalive: Config.NoScript keeps sessions alive whether or not anybody is there, which is not what Mode or MaxUnattended asks for; use it with PageOpen only, without MaxUnattended"))
+	}
+	errs = append(errs, checkURL("LoginURL", cfg.LoginURL), checkURL("LogoutURL", cfg.LogoutURL))
 	if sm.Store == nil {
 		errs = append(errs, errors.New("keepalive: SessionManager.Store is nil; make the session manager with scs.New, or set its Store first"))
 	}
 	if sm.Codec == nil {
 		errs = append(errs, errors.New("keepalive: SessionManager.Codec is nil; make the session manager with scs.New, or set its Codec first"))
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	m := &Manager{sm: sm, cfg: cfg, script: loadScript(), salt: maphash.MakeSeed()}
 	spy := keySpy{Context: context.Background()}
@@ -239,6 +327,15 @@ func validPath(p string) bool {
 		}
 	}
 	return true
+}
+
+// checkURL tells what is wrong with a URL that pages are to link to.
+func checkURL(field, raw string) error {
+	u, err := url.Parse(raw)
+	if err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https") && u.Opaque == "" {
+		return nil
+	}
+	return fmt.Errorf("keepalive: Config.%s is %q; write a path such as %q, or a URL of http or https", field, raw, "/login")
 }
 
 // keySpy is a context that notes the key it was last asked for. scs does not
@@ -311,6 +408,9 @@ func (m *Manager) start() {
 	}
 	m.tag = m.script.tag(m.cfg, cmp.Or(max(m.sm.IdleTimeout, 0), m.sm.Lifetime))
 	m.plainTag = m.tag.with("", true)
+	if m.cfg.NoScript && idle > 0 {
+		m.frame = frame(m.cfg.Path)
+	}
 }
 
 // pathMatch is RFC 6265 section 5.1.4.
@@ -337,10 +437,31 @@ func (m *Manager) failed(r *http.Request, key, doing string, err error) {
 }
 
 func (m *Manager) observe(e Event, key string) {
-	if m.cfg.Observer != nil {
+	tracing := m.tracing(e.Request)
+	if tracing || m.cfg.Observer != nil {
 		e.Session = m.name(key)
+	}
+	if tracing {
+		args := []any{"session", e.Session}
+		if !e.Expiry.IsZero() {
+			args = append(args, "expiry", e.Expiry, "deadline", e.Deadline)
+		}
+		m.trace(e.Request, string(e.Kind), args...)
+	}
+	if m.cfg.Observer != nil {
 		m.cfg.Observer(e)
 	}
+}
+
+// tracing tells whether trace would log anything. To be asked first, as even the
+// arguments of trace cost allocations.
+func (m *Manager) tracing(r *http.Request) bool {
+	return m.log().Enabled(r.Context(), slog.LevelDebug)
+}
+
+// trace logs a decision.
+func (m *Manager) trace(r *http.Request, what string, args ...any) {
+	m.log().DebugContext(r.Context(), "keepalive: "+what, append(args, "method", r.Method, "path", r.URL.Path)...)
 }
 
 // name is how a session is called in logs and events.

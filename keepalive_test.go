@@ -30,11 +30,26 @@ func TestNewRefuses(t *testing.T) {
 		{name: "query", cfg: keepalive.Config{Path: "/a/?b/"}, want: []string{"Config.Path"}},
 		{name: "warning too short", cfg: keepalive.Config{WarnBefore: 19 * time.Second}, want: []string{"WarnBefore is 19s", "at least 20s", "WCAG 2.2.1"}},
 		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
+		{name: "mode too low", cfg: keepalive.Config{Mode: -1}, want: []string{"Config.Mode is -1"}},
+		{name: "mode too high", cfg: keepalive.Config{Mode: keepalive.UserActive + 1}, want: []string{"Config.Mode is 3"}},
+		{name: "unattended negative", cfg: keepalive.Config{MaxUnattended: -time.Hour}, want: []string{"MaxUnattended is -1h0m0s"}},
+		{name: "unattended by activity", cfg: keepalive.Config{MaxUnattended: time.Hour, Mode: keepalive.UserActive}, want: []string{"MaxUnattended is set with UserActive"}},
+		{name: "frame of visible pages", cfg: keepalive.Config{NoScript: true, Mode: keepalive.PageVisible}, want: []string{"Config.NoScript"}},
+		{name: "frame of active users", cfg: keepalive.Config{NoScript: true, Mode: keepalive.UserActive}, want: []string{"Config.NoScript"}},
+		{name: "frame for some time", cfg: keepalive.Config{NoScript: true, MaxUnattended: time.Hour}, want: []string{"Config.NoScript"}},
+		{name: "login by script", cfg: keepalive.Config{LoginURL: "javascript:alert(1)"}, want: []string{`Config.LoginURL is "javascript:alert(1)"`}},
+		{name: "login by script with a path", cfg: keepalive.Config{LoginURL: "javascript://x/%0aalert(1)"}, want: []string{"Config.LoginURL"}},
+		{name: "login by mail", cfg: keepalive.Config{LoginURL: "mailto:x"}, want: []string{"Config.LoginURL"}},
+		{name: "login that is no URL", cfg: keepalive.Config{LoginURL: "http://%zz"}, want: []string{"Config.LoginURL"}},
+		{name: "logout by script", cfg: keepalive.Config{LogoutURL: "JavaScript:alert(1)"}, want: []string{"Config.LogoutURL"}},
+		{name: "logout as data", cfg: keepalive.Config{LogoutURL: "data:text/html,x"}, want: []string{"Config.LogoutURL"}},
+		{name: "logout without a host", cfg: keepalive.Config{LogoutURL: "https:x"}, want: []string{"Config.LogoutURL"}},
+		{name: "logout that is no URL", cfg: keepalive.Config{LogoutURL: "http://%zz"}, want: []string{"Config.LogoutURL"}},
 		{name: "no store", edit: func(sm *scs.SessionManager) { sm.Store = nil }, want: []string{"Store is nil"}},
 		{
-			name: "everything at once", cfg: keepalive.Config{Path: "x", WarnBefore: 1},
+			name: "everything at once", cfg: keepalive.Config{Path: "x", WarnBefore: 1, Mode: 9, LoginURL: ":"},
 			edit: func(sm *scs.SessionManager) { sm.Codec = nil },
-			want: []string{"Config.Path", "WarnBefore", "Codec is nil"},
+			want: []string{"Config.Path", "WarnBefore", "Config.Mode", "Config.LoginURL", "Codec is nil"},
 		},
 	}
 	for _, tt := range tests {
@@ -53,6 +68,23 @@ func TestNewRefuses(t *testing.T) {
 	}
 	_, err := keepalive.New(nil, keepalive.Config{})
 	require.ErrorContains(t, err, "nil")
+}
+
+func TestNewAccepts(t *testing.T) {
+	for name, cfg := range map[string]keepalive.Config{
+		"limit":             {MaxUnattended: time.Hour},
+		"visible and limit": {Mode: keepalive.PageVisible, MaxUnattended: time.Hour},
+		"active":            {Mode: keepalive.UserActive, WarnBefore: 20 * time.Second},
+		"frame":             {NoScript: true, Mode: keepalive.PageOpen},
+		"paths":             {LoginURL: "/login?next=%2F", LogoutURL: "logout"},
+		"URLs":              {LoginURL: "https://id.example/login#x", LogoutURL: "HTTP://localhost:8080/logout"},
+		"host":              {LoginURL: "//id.example/login"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := keepalive.New(newSessions(), cfg)
+			require.NoError(t, err)
+		})
+	}
 }
 
 // What is set on the session manager counts at the first request, also when it

@@ -49,7 +49,14 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 		// writer that can't be unwrapped. With Inject outside, that one injects.
 		r = r.WithContext(context.WithValue(ctx, m, m))
 		passive := token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
-		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, passive: passive, plain: passive || m.wrapped(w)}, r, next, true)
+		plain := ""
+		switch {
+		case m.wrapped(w):
+			plain = unsaid
+		case passive:
+			plain = "Config.Passive"
+		}
+		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, passive: passive, plain: plain}, r, next, true)
 	})
 }
 
@@ -62,7 +69,8 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 //
 // Only whole, uncompressed HTML documents are changed; see the README for the
 // exact rules. A Content-Length stays exact, a strong ETag becomes weak, and
-// Accept-Ranges becomes none. All other responses are as next made them.
+// Accept-Ranges becomes none. With Config.NoScript a frame follows the page, after
+// all that next wrote. All other responses are as next made them.
 //
 // Wrapping a handler twice is the same as once.
 func (m *Manager) Inject(next http.Handler) http.Handler {
@@ -78,8 +86,14 @@ func (m *Manager) Inject(next http.Handler) http.Handler {
 
 // serve runs next. own tells that r is already a copy of the request that came.
 func (m *Manager) serve(w *writer, r *http.Request, next http.Handler, own bool) {
-	w.plain = w.plain || m.off || m.cfg.Skip != nil && m.cfg.Skip(r)
-	if !w.plain && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header) {
+	switch {
+	case w.plain != "":
+	case m.off:
+		w.plain = "the configuration, as was logged"
+	case m.cfg.Skip != nil && m.cfg.Skip(r):
+		w.plain = "Config.Skip"
+	}
+	if w.plain == "" && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header) {
 		// So that a page that is fetched or compressed further in arrives
 		// plain. On a copy: middleware outside may still look at the original,
 		// also from another goroutine.

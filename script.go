@@ -19,6 +19,9 @@ import (
 //go:embed client/keepalive.min.js
 var scriptSource []byte
 
+//go:embed client/keepalive.js
+var debugSource []byte
+
 // script is the page's side: the bytes to serve and the hash in their URL.
 type script struct {
 	plain, gzip []byte
@@ -41,15 +44,32 @@ var loadScript = sync.OnceValue(func() script {
 type tag struct{ open, end string }
 
 func (s script) tag(cfg Config, idle time.Duration) tag {
-	t := tag{
-		open: `<script src="` + html.EscapeString(cfg.Path) + `keepalive.js?v=` + s.hash + `" defer`,
-		end:  ` data-idle="` + strconv.FormatInt(idle.Milliseconds(), 10) + `"`,
+	query := "?v=" + s.hash
+	if cfg.Debug {
+		query = "?debug"
 	}
-	if cfg.WarnBefore > 0 {
-		t.end += ` data-warn="` + strconv.FormatInt(cfg.WarnBefore.Milliseconds(), 10) + `"`
+	t := tag{open: `<script src="` + html.EscapeString(cfg.Path) + `keepalive.js` + query + `" defer`}
+	ms := func(d time.Duration) string {
+		if d <= 0 {
+			return ""
+		}
+		return strconv.FormatInt(d.Milliseconds(), 10)
 	}
-	t.end += `></script>`
+	blank := ""
+	if cfg.BlankExpired {
+		blank = "1"
+	}
+	t.end = attribute("idle", ms(idle)) + attribute("mode", [...]string{"", "visible", "active"}[cfg.Mode]) +
+		attribute("max", ms(cfg.MaxUnattended)) + attribute("warn", ms(cfg.WarnBefore)) + attribute("blank", blank) + `></script>`
 	return t
+}
+
+// attribute is data-name="value", or nothing where there is no value.
+func attribute(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return ` data-` + name + `="` + value + `"`
 }
 
 // with is the tag with a nonce, if there is one. Without a live session it says
@@ -74,6 +94,10 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
 	h.Set("Cache-Control", "no-cache")
+	if r.URL.Query().Has("debug") {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(debugSource))
+		return
+	}
 	if r.URL.Query().Get("v") == s.hash {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}

@@ -68,6 +68,7 @@ func (m *Manager) save(w http.ResponseWriter, r *http.Request, token string, pas
 		return false, nil
 	}
 	if passive {
+		m.notTouched(r, m.key(token), "passive")
 		return true, nil
 	}
 	return m.touch(r, token), nil
@@ -94,6 +95,7 @@ func (m *Manager) touch(r *http.Request, token string) (live bool) {
 	}
 	key := m.key(token)
 	if idle <= 0 || !m.hints.claim(key, want, min(idle/20, time.Minute)) {
+		m.notTouched(r, key, "gains too little")
 		return true
 	}
 	expiry, found, err := m.store.Touch(r.Context(), key, idle, m.deadline)
@@ -106,8 +108,16 @@ func (m *Manager) touch(r *http.Request, token string) (live bool) {
 	}
 	if found {
 		m.observe(Event{Kind: EventTouch, Request: r, Expiry: expiry, Deadline: deadline}, key)
+	} else {
+		m.notTouched(r, key, "ended meanwhile")
 	}
 	return found
+}
+
+func (m *Manager) notTouched(r *http.Request, key, reason string) {
+	if m.tracing(r) {
+		m.trace(r, "no touch", "session", m.name(key), "reason", reason)
+	}
 }
 
 // commit writes a modified session, and the cookie.

@@ -2,6 +2,7 @@ package keepalive
 
 import (
 	"bufio"
+	"cmp"
 	"io"
 	"net"
 	"net/http"
@@ -27,19 +28,21 @@ type writer struct {
 	m     *Manager
 	r     *http.Request
 	token string // with save: the token the session was loaded with
+	plain string // why nothing is to be put in, "" for no reason
 	save  bool   // the session is ours to save
 	saved bool
 	live  bool // with saved: the page has a session
-	plain bool // put nothing in
 	// passive is set for a request that must not extend its session.
 	passive bool
 
 	phase  phase
 	sniff  bool // the handler named no type: the first bytes tell
+	framed bool // the frame is to follow the page
 	code   int  // what WriteHeader was called with, 0 if it was not
 	err    error
 	scan   prolog.Scanner
 	passed int64  // bytes of the page that went on; those of held come next
+	due    int64  // how many its Content-Length promised, 0 if it had none
 	held   []byte // read by scan, not passed on
 
 	// The header as it was when it would have gone out, while it is held. The
@@ -73,10 +76,15 @@ func (w *writer) begin(code int) {
 		return
 	}
 	w.code = code
-	if !w.plain && w.candidate() && w.wanted() {
-		w.phase = holding
-		return
+	reason := cmp.Or(w.candidate(), w.plain)
+	if reason == "" {
+		if w.wanted() {
+			w.phase = holding
+			return
+		}
+		reason = "no session"
 	}
+	w.told(false, reason)
 	w.pass()
 }
 
@@ -118,7 +126,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	switch w.phase {
 	case passing:
-		return w.ResponseWriter.Write(p)
+		return w.write(p)
 	case broken:
 		return 0, w.err
 	}
@@ -144,6 +152,7 @@ func (w *writer) WriteString(s string) (n int, err error) {
 		return n, w.err
 	}
 	k, err := io.WriteString(w.ResponseWriter, s[n:])
+	w.count(int64(k), err)
 	return n + k, err
 }
 
@@ -174,6 +183,7 @@ func (w *writer) ReadFrom(src io.Reader) (n int64, err error) {
 		return n, w.err
 	}
 	k, err := io.Copy(w.ResponseWriter, src)
+	w.count(k, err)
 	return n + k, err
 }
 
@@ -215,7 +225,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
-		w.phase = passing // nothing of what is held may follow
+		w.phase, w.framed = passing, false // nothing of ours may follow
 	}
 	return conn, buf, err
 }
@@ -236,31 +246,37 @@ func (w *writer) finish() {
 	if w.phase == fresh {
 		w.begin(0)
 	}
-	if w.phase != holding && w.phase != open {
-		return
-	}
-	if w.phase == holding && w.passed == 0 && len(w.held) == 0 {
+	switch {
+	case w.phase == holding && w.passed == 0 && len(w.held) == 0:
 		// An empty body, or a HEAD request whose handler wrote none: then
 		// nobody can know the length of the page.
+		w.told(false, "no body")
 		if w.r.Method == http.MethodHead && !w.sniff {
 			w.sendHeader(withoutLength)
 		} else {
 			w.sendHeader(nil)
 		}
-		return
+	case w.phase == holding, w.phase == open:
+		_, _ = w.scanned(nil, w.scan.Close()) // nobody is left to hear of an error
 	}
-	_, _ = w.scanned(nil, w.scan.Close()) // nobody is left to hear of an error
+	// Also for HEAD, or its length would not be that of GET. A page that is not
+	// as long as its header said gets no frame: it must not pass for whole.
+	if w.framed && (w.due == 0 || w.passed == w.due) {
+		_, _ = w.ResponseWriter.Write(w.m.frame)
+	}
 }
 
 // scanned goes on with a page of which p was just read by the scanner.
 func (w *writer) scanned(p []byte, v prolog.Verdict) (int, error) {
+	reason := "not a whole document"
 	if v == prolog.Insert && w.phase == holding && !w.isHTML(p) {
-		v = prolog.Leave
+		v, reason = prolog.Leave, sniffed
 	}
 	switch v {
 	case prolog.Insert:
 		return w.insert(p)
 	case prolog.Leave:
+		w.told(false, reason)
 		if w.phase == holding {
 			w.sendHeader(nil)
 		}
@@ -276,6 +292,9 @@ func (w *writer) scanned(p []byte, v prolog.Verdict) (int, error) {
 	}
 	return len(p), w.release(p)
 }
+
+// sniffed is a reason.
+const sniffed = "no Content-Type, and net/http takes it for something else"
 
 // isHTML tells whether a page without a type is one for net/http, which will
 // look at the same bytes.
@@ -295,6 +314,7 @@ func (w *writer) isHTML(p []byte) bool {
 func (w *writer) release(p []byte) error {
 	if w.phase == holding {
 		if !w.isHTML(p) { // nor are no bytes at all
+			w.told(false, sniffed)
 			w.sendHeader(nil)
 			_, err := w.send(p)
 			return err
@@ -320,21 +340,47 @@ func (w *writer) forward(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	n, err := w.ResponseWriter.Write(p)
-	w.passed += int64(n)
+	_, err := w.write(p)
 	if err != nil {
 		w.phase, w.held = passing, nil // a page with a gap has no insertion point
 	}
 	return err
 }
 
-// insert sends the header, the held bytes and p, with the tag in its place.
+// write passes p on.
+func (w *writer) write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.count(int64(n), err)
+	return n, err
+}
+
+// count notes that n bytes went on. After an error none may follow at the end,
+// but where a length was promised: then that tells whether the page is whole.
+func (w *writer) count(n int64, err error) {
+	w.passed += n
+	if err != nil && w.due == 0 {
+		w.framed = false
+	}
+}
+
+// insert sends the header, the held bytes and p, with the tag in its place. The
+// frame follows when the handler has returned.
 func (w *writer) insert(p []byte) (int, error) {
+	if w.live {
+		w.told(true, "session")
+	} else {
+		w.told(true, "Config.Anonymous")
+	}
+	w.framed = w.live && w.m.frame != nil
 	var tag []byte
 	if w.phase == holding {
 		w.sendHeader(func(h http.Header) {
 			tag = w.m.tagFor(h, w.r, w.live)
-			w.grow(h, len(tag))
+			if w.framed {
+				w.grow(h, len(tag)+len(w.m.frame))
+			} else {
+				w.grow(h, len(tag))
+			}
 			changed(h)
 		})
 	} else {
@@ -342,6 +388,7 @@ func (w *writer) insert(p []byte) (int, error) {
 	}
 	w.phase = passing
 	at := int(w.scan.Offset() - w.passed)
+	w.passed -= int64(len(tag)) // is none of the page's
 	if at <= len(w.held) {
 		w.held = slices.Insert(w.held, at, tag...)
 		return w.send(p)
@@ -350,14 +397,14 @@ func (w *writer) insert(p []byte) (int, error) {
 	if _, err := w.send(nil); err != nil {
 		return 0, err
 	}
-	n, err := w.ResponseWriter.Write(p[:at])
+	n, err := w.write(p[:at])
 	if err == nil {
-		_, err = w.ResponseWriter.Write(tag)
+		_, err = w.write(tag)
 	}
 	if err != nil || n == len(p) {
 		return n, err
 	}
-	k, err := w.ResponseWriter.Write(p[at:])
+	k, err := w.write(p[at:])
 	return n + k, err
 }
 
@@ -366,12 +413,12 @@ func (w *writer) send(p []byte) (int, error) {
 	if len(w.held) > 0 {
 		held := w.held
 		w.held = nil
-		if _, err := w.ResponseWriter.Write(held); err != nil {
+		if _, err := w.write(held); err != nil {
 			return 0, err
 		}
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
-	return w.ResponseWriter.Write(p)
+	return w.write(p)
 }

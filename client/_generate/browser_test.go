@@ -43,6 +43,7 @@ type browser struct {
 // asked is a request that left a tab.
 type asked struct {
 	method string
+	body   string
 	tab    *tab
 	at     time.Time
 }
@@ -68,6 +69,8 @@ type tab struct {
 	timers  map[int]bool
 	events  []string // the script's events, "name detail"
 	errors  []string // console.error
+	debug   int      // console.debug
+	loads   []string // documents asked for
 }
 
 // page says how a tab was opened.
@@ -98,26 +101,33 @@ func newBrowser(t *testing.T, script string, server func(method string, at time.
 
 const prelude = `
 globalThis.window = globalThis;
-const listeners = () => {
-	const all = {};
+const above = {};
+const listeners = (all, up) => {
 	return {
 		addEventListener: (type, f) => { (all[type] = all[type] || []).push(f); },
-		dispatchEvent: (event) => { host.event(event.type, JSON.stringify(event.detail)); for (const f of all[event.type] || []) f(event); },
+		dispatchEvent: (event) => {
+			host.event(event.type, JSON.stringify(event.detail));
+			for (const f of all[event.type] || []) f(event);
+			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
+		},
 	};
 };
-Object.assign(globalThis, listeners());
-globalThis.document = Object.assign(listeners(), {
-	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset},
+Object.assign(globalThis, listeners(above, {}));
+globalThis.document = Object.assign(listeners({}, above), {
+	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset, remove() {}},
+	documentElement: {lang: 'en'},
 	hidden: page.hidden, prerendering: page.prerendering,
 });
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
 globalThis.URL = class { constructor(to, base) { this.href = base.split('?')[0].replace(/[^/]*$/, to); } };
 globalThis.AbortSignal = {timeout: (ms) => ms};
-globalThis.console = {error: host.error};
+globalThis.console = {error: host.error, debug: host.debug};
 globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
 globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
+globalThis.frameElement = null;
+globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // dialogs are for real browsers
 globalThis.navigator = {onLine: true};
 if (page.locks) navigator.locks = {
 	request: (name, options, f) => new Promise((resolve, reject) => host.lock(name, (got) => {
@@ -126,8 +136,8 @@ if (page.locks) navigator.locks = {
 	})),
 };
 globalThis.fetch = (url, options) => new Promise((resolve, reject) => {
-	if (url !== 'https://example.org/keepalive/ping' || options.redirect !== 'manual' || options.cache !== 'no-store' || options.headers) throw new Error('odd request to ' + url);
-	host.fetch(options.method, options.signal, (status, body, retry) => resolve({
+	if (url !== 'https://example.org/keepalive/ping' || options.redirect !== 'manual' || options.headers) throw new Error('odd request to ' + url);
+	host.fetch(options.method, options.body || '', options.signal, (status, body, retry) => resolve({
 		status: status === 302 ? 0 : status,
 		type: status === 302 ? 'opaqueredirect' : 'basic',
 		headers: {get: () => retry || null},
@@ -176,6 +186,8 @@ func (b *browser) open(p page) *tab {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
 		},
+		"load":         func(url string) { tb.loads = append(tb.loads, url) },
+		"debug":        func(call goja.FunctionCall) goja.Value { tb.debug++; return nil },
 		"error":        func(message string) { tb.errors = append(tb.errors, message) },
 		"getItem":      tb.getItem,
 		"setItem":      tb.setItem,
@@ -278,9 +290,9 @@ func (tb *tab) lock(name string, f goja.Callable) {
 	})
 }
 
-func (tb *tab) fetch(method string, limit float64, resolve, reject goja.Callable) {
+func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Callable) {
 	b := tb.b
-	b.asked = append(b.asked, asked{method, tb, b.now})
+	b.asked = append(b.asked, asked{method, body, tb, b.now})
 	timeout := time.Duration(limit) * time.Millisecond
 	b.after(10*time.Millisecond, nil, func() {
 		r := b.server(method, b.now)

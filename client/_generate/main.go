@@ -53,6 +53,7 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
+		DropLabels:        []string{"DEBUG"},
 	})
 	if len(result.Errors) > 0 {
 		e := result.Errors[0]

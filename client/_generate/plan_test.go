@@ -18,10 +18,10 @@ type planCase struct {
 	config string // merged over {idle: 20*min, warn: 0}
 	tab    string // merged over {rand: 0}
 
-	ask  string
-	in   time.Duration // of until, from now; not compared if ask is set
-	gone bool
-	warn string
+	ask    string
+	in     time.Duration // of until, from now; not compared if ask is set
+	gone   bool
+	reason string
 }
 
 var planCases = []planCase{
@@ -62,13 +62,13 @@ var planCases = []planCase{
 	// Warnings.
 	{name: "confirm the lifetime's end before warning", state: `{at: now - 3*min, idle: 5*min, full: 5*min, life: 5*min}`, config: `{warn: 2*min}`, ask: "GET"},
 	{name: "wake for that in time", state: `{at: now, idle: 5*min, full: 5*min, life: 5*min}`, config: `{warn: 2*min}`, in: 3 * time.Minute},
-	{name: "confirmed", state: `{at: now, idle: 2*min, full: 5*min, life: 2*min}`, config: `{warn: 2*min}`, in: 2 * time.Minute, warn: "lifetime"},
+	{name: "confirmed", state: `{at: now, idle: 2*min, full: 5*min, life: 2*min}`, config: `{warn: 2*min}`, in: 30 * time.Second, reason: "lifetime"},
 	{name: "confirmed a little early", state: `{at: now - 20, idle: 2*min + 30, full: 5*min, life: 2*min + 30}`, config: `{warn: 2*min}`, in: 10 * time.Millisecond},
-	{name: "confirmed a little early, then due", state: `{at: now - 30, idle: 2*min + 30, full: 5*min, life: 2*min + 30}`, config: `{warn: 2*min}`, in: 2 * time.Minute, warn: "lifetime"},
+	{name: "confirmed a little early, then due", state: `{at: now - 30, idle: 2*min + 30, full: 5*min, life: 2*min + 30}`, config: `{warn: 2*min}`, in: 30*time.Second - 30*time.Millisecond, reason: "lifetime"},
 	{name: "woken late: ask before warning", state: `{at: now - 14*min, idle: 15*min, full: 15*min, life: 15*min}`, config: `{warn: 2*min}`, ask: "GET"},
-	{name: "not confirmed because the server can't be asked", state: `{at: now - 14*min, idle: 15*min, life: 15*min, failed: now, fails: 1, rand: 0}`, config: `{warn: 2*min}`, in: time.Second, warn: "lifetime"},
+	{name: "not confirmed because the server can't be asked", state: `{at: now - 14*min, idle: 15*min, life: 15*min, failed: now, fails: 1, rand: 0}`, config: `{warn: 2*min}`, in: time.Second, reason: "lifetime"},
 	{name: "less than the warning is left until the ping, and all is well", state: `{at: now - 80*sec, idle: 3*min, full: 3*min, life: 720*min}`, config: `{idle: 3*min, warn: 2*min}`, in: 10 * time.Second},
-	{name: "pings fail and the idle end is near", state: `{at: now - 18*min - sec, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 3, rand: 0.9}`, config: `{warn: 2*min}`, in: 5200 * time.Millisecond, warn: "idle"},
+	{name: "pings fail and the idle end is near", state: `{at: now - 18*min - sec, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 3, rand: 0.9}`, config: `{warn: 2*min}`, in: 5200 * time.Millisecond, reason: "idle"},
 	{name: "pings fail and the idle end is far: wake to warn", state: `{at: now - 17*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 1, after: 85*sec, rand: 0}`, config: `{warn: 2*min}`, in: time.Minute},
 	{name: "no warning without the attribute", state: `{at: now - 19*min, idle: 20*min, life: 720*min, failed: now, fails: 1}`, in: time.Second},
 
@@ -112,17 +112,49 @@ var planCases = []planCase{
 	{name: "a short session can't wait for that", state: `{at: now - 2*sec, idle: 4*sec, full: 4*sec, life: 720*min, claim: now - sec}`, config: `{idle: 4*sec}`, ask: "POST"},
 	{name: "a first page with a claim", state: `{claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
 
-	// Gone.
-	{name: "gone", state: `{at: now - min, idle: 0, gone: now - sec}`, gone: true},
-	{name: "gone with nothing else known", state: `{gone: now - sec}`, gone: true},
-	{name: "gone and woken", state: `{at: now - min, gone: now - sec}`, tab: `{woken: now}`, gone: true},
-	{name: "signed in again since", state: `{at: now, idle: 19*min, full: 19*min, gone: now - sec}`, in: 9*time.Minute + 30*time.Second},
+	// Modes. The answer was that of a ping at now - 10 min.
+	{name: "open: nobody needs to be there", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "open, with a limit: somebody was there", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now - 59*min}`, config: `{max: 60*min}`, ask: "POST"},
+	{name: "open, with a limit: in this tab", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{max: 60*min}`, tab: `{input: now - 59*min}`, ask: "POST"},
+	{name: "open, with a limit: nobody was there", state: `{at: now - 11*min, idle: 20*min, full: 20*min, life: 720*min, input: now - 61*min}`, config: `{max: 60*min}`, ask: "GET"},
+	{name: "visible", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'visible'}`, ask: "POST"},
+	{name: "visible, but hidden: only look, and late", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'visible'}`, tab: `{hidden: true}`, in: time.Minute},
+	{name: "visible, but hidden: look", state: `{at: now - 11*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'visible'}`, tab: `{hidden: true}`, ask: "GET"},
+	{name: "visible, with a limit", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now - 61*min}`, config: `{mode: 'visible', max: 60*min}`, ask: "GET"},
+	{name: "active: input a minute ago", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now - min}`, config: `{mode: 'active'}`, ask: "POST"},
+	{name: "active: in this tab", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'active'}`, tab: `{input: now}`, ask: "POST"},
+	{name: "active: not at each key", state: `{at: now - 9*min, idle: 20*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active'}`, in: time.Minute},
+	{name: "active: no input since", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now - 10*min}`, config: `{mode: 'active'}`, ask: "GET"},
+	{name: "active: no input ever", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'active'}`, in: 10 * time.Minute},
+	{name: "active: input late in the interval", state: `{at: now - 19*min, idle: 20*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active'}`, ask: "POST"},
+	{name: "active: input that the last ping has counted", state: `{at: now - 5*min, idle: 18*min, full: 18*min, life: 720*min, input: now - 7*min}`, config: `{mode: 'active'}`, in: 5 * time.Minute},
+	{name: "active: input from the future", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now + 60*min}`, config: `{mode: 'active'}`, ask: "GET"},
+	{name: "active: a warning is confirmed first", state: `{at: now - 8*min, idle: 10*min, full: 20*min, life: 720*min}`, config: `{mode: 'active', warn: 2*min}`, ask: "GET"},
+	{name: "active: warned, and looking every half minute", state: `{at: now, idle: 2*min, full: 20*min, life: 720*min}`, config: `{mode: 'active', warn: 2*min}`, in: 30 * time.Second, reason: "idle"},
+	{name: "active: input elsewhere ends the warning", state: `{at: now - sec, idle: 2*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active', warn: 2*min}`, ask: "POST"},
+	{name: "active: nothing is to be gained before the deadline", state: `{at: now - 10*min, idle: 15*min, full: 15*min, life: 15*min, input: now}`, config: `{mode: 'active'}`, ask: "GET"},
 
-	// Prerendering.
-	{name: "prerendering waits", state: `{at: now - 10*min, idle: 20*min}`, tab: `{prerendering: true}`, in: time.Minute},
-	{name: "prerendering with no record", state: `{}`, tab: `{prerendering: true}`, in: time.Minute},
-	{name: "prerendering does not show the end", state: `{gone: now - sec}`, tab: `{prerendering: true}`, in: time.Minute},
-	{name: "prerendering does not warn", state: `{at: now, idle: 2*min, full: 5*min, life: 2*min}`, config: `{warn: 2*min}`, tab: `{prerendering: true}`, in: 2 * time.Minute},
+	// What the user and the app ask for.
+	{name: "stay", state: `{at: now - sec, idle: 2*min, full: 20*min, life: 720*min}`, config: `{mode: 'active', warn: 2*min}`, tab: `{stay: true, woken: now}`, ask: "POST", reason: "idle"},
+	{name: "stay while nobody is there, by the limit", state: `{at: now - 5*min, idle: 20*min, full: 20*min, life: 720*min}`, config: `{max: 60*min}`, tab: `{stay: true, woken: now}`, ask: "POST"},
+	{name: "stay before the deadline", state: `{at: now - 10*min, idle: 15*min, full: 15*min, life: 15*min}`, tab: `{stay: true, woken: now}`, ask: "GET"},
+	{name: "stay during a backoff", state: `{at: now - 19*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 50, rand: 0.9}`, tab: `{stay: true, woken: now}`, ask: "POST"},
+	{name: "stay although the server asked for peace", state: `{at: now - 19*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 1, after: 60*sec, rand: 0.9}`, tab: `{stay: true, woken: now}`, ask: "POST"},
+	{name: "but once only", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 3, rand: 0.5}`, tab: `{stay: true, woken: now - sec}`, in: 4 * time.Second},
+	{name: "look", state: `{at: now - 2*sec, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{look: true}`, ask: "GET"},
+	{name: "look with a ping overdue", state: `{at: now - 15*min, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{look: true}`, ask: "GET"},
+	{name: "look with nothing known", state: `{}`, tab: `{look: true}`, ask: "GET"},
+	{name: "look, but not twice in a second", state: `{at: now - 400, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{look: true}`, in: 600 * time.Millisecond},
+	{name: "look after a failure waits", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now, fails: 3, rand: 0.5}`, tab: `{look: true}`, in: 4 * time.Second},
+
+	// Gone.
+	{name: "gone", state: `{at: now - min, idle: 20*min, life: 720*min, gone: now - sec}`, gone: true},
+	{name: "gone at the idle end", state: `{at: now - 20*min, idle: 20*min, life: 720*min, gone: now - 100}`, gone: true, reason: "idle"},
+	{name: "gone when the clock says it is a moment early", state: `{at: now - 20*min, idle: 20*min, life: 720*min, gone: now - 900}`, gone: true, reason: "idle"},
+	{name: "gone at the lifetime's end", state: `{at: now - 5*min, idle: 5*min, life: 5*min, gone: now}`, gone: true, reason: "lifetime"},
+	{name: "gone with nothing else known", state: `{gone: now - sec}`, gone: true},
+	{name: "gone and woken", state: `{at: now - min, idle: 20*min, gone: now - sec}`, tab: `{woken: now}`, gone: true},
+	{name: "signed in again since", state: `{at: now, idle: 19*min, full: 19*min, gone: now - sec}`, in: 9*time.Minute + 30*time.Second},
 
 	// Clocks.
 	{name: "set forward", state: `{at: now - 24*60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
@@ -138,7 +170,7 @@ var planCases = []planCase{
 	{name: "a string", state: `"gone"`, ask: "POST"},
 	{name: "an array", state: `[1, 2]`, ask: "POST"},
 	{name: "empty", state: `{}`, ask: "POST"},
-	{name: "strings", state: `{at: String(now), idle: "1200000", full: "1", life: "1", gone: String(now), claim: String(now), failed: String(now)}`, ask: "POST"},
+	{name: "numbers as strings", state: `{at: String(now), idle: "1200000", full: "1200000", life: "x", gone: "x", claim: "x", failed: "x"}`, in: 10 * time.Minute},
 	{name: "NaN", state: `{at: NaN, idle: NaN, full: NaN, life: NaN, gone: NaN, claim: NaN, failed: NaN, fails: NaN, after: NaN, rand: NaN}`, ask: "POST"},
 	{name: "infinite", state: `{at: Infinity, idle: Infinity, gone: Infinity, claim: Infinity, failed: Infinity}`, ask: "POST"},
 	{name: "negative", state: `{at: -5, idle: -5, full: -5, life: -5, gone: -5, claim: -5, failed: -5, fails: -5, after: -5, rand: -5}`, ask: "POST"},
@@ -160,8 +192,10 @@ func TestPlan(t *testing.T) {
 		require.NoError(t, vm.Set("now", now))
 		_, err = vm.RunString(`
 			const sec = 1000, min = 60*sec;
+			// In the cases life counts from at.
 			const decide = (state, config, tab) =>
-				plan(state, now, {idle: 20*min, warn: 0, ...config}, {rand: 0, ...tab});`)
+				plan(state && state.life > 0 ? {...state, life: state.at + state.life} : state, now,
+					{idle: 20*min, warn: 0, ...config}, {rand: 0, ...tab});`)
 		require.NoError(t, err)
 
 		for _, c := range planCases {
@@ -169,16 +203,16 @@ func TestPlan(t *testing.T) {
 				v, err := vm.RunString("decide((" + c.state + "), {..." + orEmpty(c.config) + "}, {..." + orEmpty(c.tab) + "})")
 				require.NoError(t, err)
 				var step struct {
-					Ask   string  `json:"ask"`
-					Gone  bool    `json:"gone"`
-					Until float64 `json:"until"`
-					Warn  string  `json:"warn"`
+					Ask    string  `json:"ask"`
+					Gone   bool    `json:"gone"`
+					Until  float64 `json:"until"`
+					Reason string  `json:"reason"`
 				}
 				vm.SetFieldNameMapper(goja.TagFieldNameMapper("json", true))
 				require.NoError(t, vm.ExportTo(v, &step))
 				require.Equal(t, c.ask, step.Ask)
 				require.Equal(t, c.gone, step.Gone)
-				require.Equal(t, c.warn, step.Warn)
+				require.Equal(t, c.reason, step.Reason)
 				in := time.Duration(step.Until-float64(now)) * time.Millisecond
 				if c.ask == "" && !c.gone {
 					require.InDelta(t, c.in, in, float64(time.Millisecond))

@@ -94,6 +94,7 @@ func (a *app) newSide(name string, sm *scs.SessionManager) (*side, error) {
 		// so on purpose, and the page says what follows from it.
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
+	cfg.LoginURL, cfg.LogoutURL = "/", "/sign-out"
 	if name == "without" {
 		cfg.Skip = func(*http.Request) bool { return true }
 	}

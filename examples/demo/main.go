@@ -52,7 +52,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error is printed once, by main
 	flags.StringVar(&opt.addr, "addr", defaultAddr, "`host:port` to listen on")
-	flags.DurationVar(&opt.idle, "idle", 20*time.Second, "idle timeout: a session ends after so long without a request or ping")
+	flags.DurationVar(&opt.idle, "idle", 30*time.Second, "idle timeout: a session ends after so long without a request or ping")
 	flags.DurationVar(&opt.lifetime, "lifetime", 3*time.Minute, "lifetime: a session ends so long after signing in, whatever happens")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -242,7 +242,7 @@ func TestParse(t *testing.T) {
 		want options
 		errs []string
 	}{
-		{name: "defaults", want: options{defaultAddr, 20 * time.Second, 3 * time.Minute}},
+		{name: "defaults", want: options{defaultAddr, 30 * time.Second, 3 * time.Minute}},
 		{name: "all", args: []string{"-addr", ":0", "-idle", "5s", "-lifetime", "10s"}, want: options{":0", 5 * time.Second, 10 * time.Second}},
 		{name: "short", args: []string{"-idle", "4s"}, errs: []string{"-idle is 4s; write at least 5s"}},
 		{name: "lifetime", args: []string{"-idle", "2m"}, errs: []string{"-lifetime is 3m0s; write at least twice the idle timeout, 4m0s"}},

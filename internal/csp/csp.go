@@ -18,6 +18,7 @@ const (
 var (
 	scriptDirectives  = []string{"script-src-elem", "script-src", "default-src"}
 	connectDirectives = []string{"connect-src", "default-src"}
+	frameDirectives   = []string{"frame-src", "child-src", "default-src"}
 )
 
 // Nonce returns the nonce with which a script may be loaded under the policies in h, "" when there is none. It consists
@@ -52,12 +53,13 @@ func Nonce(h http.Header) string {
 }
 
 // Blocks names the first directive of an enforced policy that would stop a script from self, loaded with the given nonce
-// (which may be ""), or a fetch to self, e.g. "connect-src 'none'". It returns "" when nothing does.
+// (which may be ""), or a fetch to self, e.g. "connect-src 'none'". With framed it names also one that would stop a frame
+// from self. It returns "" when nothing does.
 //
-// self is the origin of the page and, for sources with a path, the folder in which the script and the fetched resource
-// lie. Without a scheme (a server behind a proxy may not know it) http and https both match; a nil self is matched by
+// self is the origin of the page and, for sources with a path, the folder in which the script, the fetched resource and
+// the frame lie. Without a scheme (a server behind a proxy may not know it) http and https both match; a nil self is matched by
 // 'self' and * only.
-func Blocks(h http.Header, nonce string, self *url.URL) string {
+func Blocks(h http.Header, nonce string, self *url.URL, framed bool) string {
 	if len(h[enforced]) == 0 {
 		return ""
 	}
@@ -66,6 +68,9 @@ func Blocks(h http.Header, nonce string, self *url.URL) string {
 	}
 	for policy := range policies(h[enforced]) {
 		if d := effective(policy, connectDirectives); d.text != "" && !d.matches(self) {
+			return d.text
+		}
+		if d := effective(policy, frameDirectives); framed && d.text != "" && !d.matches(self) {
 			return d.text
 		}
 		// Without the second word the page's origin is opaque: a fetch to self is cross-origin then.

@@ -145,15 +145,44 @@ func TestBlocks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			self, err := url.Parse(tt.self)
 			require.NoError(t, err)
-			require.Equal(t, tt.want, csp.Blocks(header([]string{tt.policy}, nil), tt.nonce, self))
-			require.Empty(t, csp.Blocks(header(nil, []string{tt.policy}), tt.nonce, self), "a report-only policy blocks nothing")
+			require.Equal(t, tt.want, csp.Blocks(header([]string{tt.policy}, nil), tt.nonce, self, false))
+			require.Empty(t, csp.Blocks(header(nil, []string{tt.policy}), tt.nonce, self, false), "a report-only policy blocks nothing")
+		})
+	}
+}
+
+func TestBlocksFrame(t *testing.T) {
+	const rest = "script-src 'self'; connect-src 'self'; "
+	tests := []struct{ name, policy, self, want string }{
+		{"no directive", "img-src 'none'", "", ""},
+		{"frame-src", rest + "frame-src 'self'; child-src 'none'; default-src 'none'", "", ""},
+		{"frame-src wins", rest + "frame-src 'none'; child-src 'self'; default-src 'self'", "", "frame-src 'none'"},
+		{"child-src", rest + "child-src 'self'; default-src 'none'", "", ""},
+		{"child-src wins over default-src", rest + "child-src 'none'; default-src 'self'", "", "child-src 'none'"},
+		{"default-src", rest + "default-src 'none'", "", "default-src 'none'"},
+		{"folder", rest + "frame-src a.test/keepalive/", "//a.test/keepalive/", ""},
+		{"another host", rest + "frame-src b.test", "//a.test/keepalive/", "frame-src b.test"},
+		{"second policy", rest + "frame-src 'self', frame-src data:", "", "frame-src data:"},
+		{"scripts go first", "frame-src 'none'; script-src 'none'", "", "script-src 'none'"},
+		{"frame-ancestors is about others", "frame-ancestors 'none'", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			self, err := url.Parse(tt.self)
+			require.NoError(t, err)
+			h := header([]string{tt.policy}, nil)
+			require.Equal(t, tt.want, csp.Blocks(h, "", self, true))
+			require.Empty(t, csp.Blocks(header(nil, []string{tt.policy}), "", self, true), "a report-only policy blocks nothing")
+			if tt.name != "scripts go first" {
+				require.Empty(t, csp.Blocks(h, "", self, false))
+			}
 		})
 	}
 }
 
 func TestBlocksWithoutSelf(t *testing.T) {
-	require.Empty(t, csp.Blocks(header([]string{"default-src 'self'"}, nil), "", nil))
-	require.Equal(t, "default-src a.test", csp.Blocks(header([]string{"default-src a.test"}, nil), "", nil))
+	require.Empty(t, csp.Blocks(header([]string{"default-src 'self'"}, nil), "", nil, false))
+	require.Equal(t, "default-src a.test", csp.Blocks(header([]string{"default-src a.test"}, nil), "", nil, false))
 }
 
 func TestNoPolicyNoAllocation(t *testing.T) {
@@ -161,7 +190,7 @@ func TestNoPolicyNoAllocation(t *testing.T) {
 	self := &url.URL{Scheme: "https", Host: "a.test"}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		csp.Nonce(h)
-		csp.Blocks(h, "", self)
+		csp.Blocks(h, "", self, true)
 	}))
 }
 
@@ -176,8 +205,8 @@ func FuzzPolicies(f *testing.F) {
 			require.Regexp(t, grammar, nonce)
 		}
 		if self, err := url.Parse(origin); err == nil {
-			csp.Blocks(h, nonce, self)
+			csp.Blocks(h, nonce, self, true)
 		}
-		csp.Blocks(h, nonce, nil)
+		csp.Blocks(h, nonce, nil, true)
 	})
 }

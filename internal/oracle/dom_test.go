@@ -100,6 +100,62 @@ func FuzzDOM(f *testing.F) {
 	})
 }
 
+// TestFrame puts at the end of pages what Config.NoScript adds there. A page gets script and noscript, the latter as body's
+// last child, whatever its author has left out.
+func TestFrame(t *testing.T) {
+	const frame = `<noscript><iframe src="/frame" hidden title="keepalive"></iframe></noscript>`
+	docs := []string{
+		"<html></html>", "<!doctype html><head></head>",
+		"<!doctype html><html><head><title>t</title></head><body><p>x</p></body></html>",
+		"<!doctype html><html><head><title>t</title></head><body><p>x</p></body></html>\n\n",
+		"<!doctype html><body><p>x</p></body></html><!-- made by x -->\n",
+		"<!doctype html><body><p>x</p></body>\n", "<!doctype html><body><div>x</div>\n", "<!doctype html>x",
+		"<!doctype html><body><table><tr><td>x</table></html>", "<!doctype html><body><noscript><p>x</p></noscript><script>y</script></html>",
+		"<!doctype html><body><svg><path/></svg><template><p></template></html>",
+	}
+	for _, doc := range docs {
+		verdict, offset := scan([]byte(doc))
+		require.Equal(t, prolog.Insert, verdict)
+		for _, scripting := range []bool{true, false} {
+			want, err := parse([]byte(doc), scripting)
+			require.NoError(t, err)
+			got, err := parse([]byte(doc[:offset]+tag+doc[offset:]+frame), scripting)
+			require.NoError(t, err)
+			require.True(t, takeScript(got), doc)
+			require.True(t, takeFrame(got, scripting), "%s\n%s", doc, dump(got))
+			require.Equal(t, dump(want), dump(got), "%q, scripting %v", doc, scripting)
+		}
+	}
+	// Where nothing ends head, or elements are left open, it goes in there; without scripting there is a frame all the same.
+	for _, doc := range []string{"<!doctype html>", "<!doctype html><title>t</title>", "<!doctype html><p>x</body></html>", "<!doctype html><main><ul><li><b>x"} {
+		got, err := parse([]byte(doc+frame), false)
+		require.NoError(t, err)
+		frames := 0
+		for n := range got.Descendants() {
+			if n.DataAtom == atom.Iframe {
+				frames++
+			}
+		}
+		require.Equal(t, 1, frames, doc)
+	}
+}
+
+// takeFrame removes the frame's element, which must be body's last node. With scripting it holds text.
+func takeFrame(root *html.Node, scripting bool) bool {
+	for n := range root.Descendants() {
+		if n.DataAtom != atom.Body {
+			continue
+		}
+		e := n.LastChild
+		if e == nil || e.DataAtom != atom.Noscript || e.FirstChild == nil || e.FirstChild != e.LastChild {
+			return false
+		}
+		n.RemoveChild(e)
+		return scripting == (e.FirstChild.Type == html.TextNode) && scripting != (e.FirstChild.DataAtom == atom.Iframe)
+	}
+	return false
+}
+
 // check holds the scanner's verdict on doc against the parser. The error is the parser's, which gives up on very deep trees.
 func check(t *testing.T, doc []byte, everyCut bool) (reason, error) {
 	t.Helper()

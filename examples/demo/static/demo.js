@@ -207,11 +207,9 @@
 	// ----- what an app does with the events
 
 	const expired = document.getElementById('expired');
-	const warning = document.getElementById('warning');
 
-	document.addEventListener('keepalive:expired', (event) => {
-		event.preventDefault(); // the page says so itself
-		warning.hidden = true;
+	// The dialog can be closed, to read and copy; this stays.
+	document.addEventListener('keepalive:expired', () => {
 		expired.hidden = false;
 		const link = document.createElement('a');
 		link.href = '/';
@@ -220,24 +218,10 @@
 		expired.replaceChildren('You are signed out. What you wrote is still here. ', link, ', then come back and send it.');
 	});
 
-	document.addEventListener('keepalive:warning', (event) => {
-		const { reason, ms } = event.detail;
-		warning.hidden = false;
-		warning.textContent =
-			reason === 'lifetime'
-				? `Your session reaches its absolute end at ${new Date(Date.now() + ms).toLocaleTimeString()}. Send what you have.`
-				: 'The server has not answered for a while, and your session may end soon.';
-	});
-
-	document.addEventListener('keepalive:ping', () => {
-		warning.hidden = true;
-		back();
-	});
-
 	// Another tab has signed in again.
-	const back = () => {
+	document.addEventListener('keepalive:resumed', () => {
 		expired.hidden = true;
-	};
+	});
 
 	// Sent now, the claim would be lost with the page.
 	document.getElementById('claim').addEventListener('submit', (event) => {

@@ -1,0 +1,72 @@
+// What a page can see of keepalive.js. Times are in milliseconds.
+
+/** Which end of a session is meant. The server enforces both; pings move the idle end and never the lifetime's. */
+type KeepaliveEnd = 'idle' | 'lifetime';
+
+/** What the script knows and is about to do. */
+interface KeepaliveState {
+	/** The server said that there is no session; nothing is asked until one begins. */
+	readonly gone: boolean;
+	/** When the session ends if nothing extends it, as Date.now() counts; 0 where unknown. */
+	readonly end: number;
+	/** Which end is nearer than Config.WarnBefore. Of a session that is gone: which had passed, '' when neither had. */
+	readonly reason: KeepaliveEnd | '';
+	/** The last question got no answer that counts. */
+	readonly failing: boolean;
+	/** When somebody last used a page of this browser; 0 for never. Known with UserActive and MaxUnattended only. */
+	readonly input: number;
+	/** What is asked next: POST extends, GET looks, '' is nothing now. */
+	readonly ask: 'POST' | 'GET' | '';
+	/** When the script thinks again at the latest. */
+	readonly until: number;
+}
+
+interface Keepalive {
+	/** Extends the session now, as the warning's button does. It tries again until there is an answer. */
+	stay(): void;
+	/**
+	 * Asks now whether there is a session, and extends nothing. For apps that sign in or out without loading a page; the
+	 * event keepalive:check does the same. It also starts again what stop() has stopped.
+	 */
+	look(): void;
+	/** Ends all pings and dialogs of this page. Other tabs go on. */
+	stop(): void;
+	readonly state: KeepaliveState;
+}
+
+/** The answer to a ping or a look. */
+interface KeepaliveAnswer {
+	/** Until the session ends if nothing extends it. */
+	readonly idleMs: number;
+	/** Until it ends in any case. */
+	readonly lifetimeMs: number;
+	/** What Config.Payload returned. It comes to the tab that asked, and to no other. */
+	readonly data?: any;
+}
+
+/** All are dispatched on document and bubble. */
+interface DocumentEventMap {
+	/** The server answered this tab. */
+	'keepalive:ping': CustomEvent<KeepaliveAnswer>;
+	/**
+	 * Less than Config.WarnBefore is left. In every tab, once, and again only after the session was extended. Cancelled,
+	 * no dialog comes. Until keepalive:resumed, input in the page extends nothing: stay() does.
+	 */
+	'keepalive:warning': CustomEvent<{ readonly reason: KeepaliveEnd; readonly ms: number }>;
+	/**
+	 * The server said twice, a second apart, that the session has ended. In every tab, once for each end. Cancelled, no
+	 * dialog comes, and Config.BlankExpired leaves the page as it is.
+	 */
+	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | '' }>;
+	/** A warning is over, because the session was extended, or a session is there again. A new answer follows soon. */
+	'keepalive:resumed': CustomEvent<null>;
+	/** The dialog's sign-out button was pressed. Cancelled, nothing is sent to Config.LogoutURL. */
+	'keepalive:logout': CustomEvent<null>;
+}
+
+interface Window {
+	readonly keepalive?: Keepalive;
+}
+
+/** There from when the page's deferred scripts run, in pages that have the script. */
+declare const keepalive: Keepalive;

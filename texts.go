@@ -1,0 +1,139 @@
+package keepalive
+
+import (
+	"bytes"
+	_ "embed"
+	"html"
+	"html/template"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
+// Texts are the words of the dialogs. Fields that are empty are English, as
+// given with each. They are plain text, not HTML.
+type Texts struct {
+	// Lang is the language of the other fields, as a BCP 47 tag. It is the
+	// dialog's lang, for screen readers, and writes the time that is left. Which
+	// way the words run follows from the words. "en".
+	Lang string
+
+	// Warning is the title before the end: "Your session is about to end".
+	Warning string
+	// Idle is the text before the idle end, with {time} where the time that is
+	// left goes: "You will be signed out in {time}."
+	Idle string
+	// Lifetime is the text before the lifetime's end, which nothing can put off:
+	// "You will be signed out in {time}, whatever you do. Please save your work."
+	Lifetime string
+	// Offline follows these while the server does not answer: "The server can’t
+	// be reached."
+	Offline string
+	// Stay is the button that extends the session: "Stay signed in".
+	Stay string
+	// SignOut is the button that ends it: "Sign out".
+	SignOut string
+	// Close is the button of what can only be read: "Close".
+	Close string
+
+	// Expired is the title after the end: "You have been signed out".
+	Expired string
+	// ExpiredIdle says why: "This page was not used for too long."
+	ExpiredIdle string
+	// ExpiredLifetime says why: "Your session has reached its time limit."
+	ExpiredLifetime string
+	// ExpiredElsewhere says why: "Your session was ended elsewhere."
+	ExpiredElsewhere string
+	// Kept follows these where the page stays: "What you have typed is still
+	// here."
+	Kept string
+	// SignIn is the link to Config.LoginURL: "Sign in in a new tab".
+	SignIn string
+}
+
+var english = Texts{
+	Lang:             "en",
+	Warning:          "Your session is about to end",
+	Idle:             "You will be signed out in {time}.",
+	Lifetime:         "You will be signed out in {time}, whatever you do. Please save your work.",
+	Offline:          "The server can’t be reached.",
+	Stay:             "Stay signed in",
+	SignOut:          "Sign out",
+	Close:            "Close",
+	Expired:          "You have been signed out",
+	ExpiredIdle:      "This page was not used for too long.",
+	ExpiredLifetime:  "Your session has reached its time limit.",
+	ExpiredElsewhere: "Your session was ended elsewhere.",
+	Kept:             "What you have typed is still here.",
+	SignIn:           "Sign in in a new tab",
+}
+
+// orEnglish fills what is empty.
+func (t Texts) orEnglish() Texts {
+	own, words := reflect.ValueOf(&t).Elem(), reflect.ValueOf(english)
+	for i := range own.NumField() {
+		if own.Field(i).IsZero() {
+			own.Field(i).Set(words.Field(i))
+		}
+	}
+	return t
+}
+
+//go:embed client/dialog.html
+var dialogSource string
+
+var dialogPage = template.Must(template.New("").Funcs(template.FuncMap{
+	// timed puts an element in the place of the time that is left.
+	"timed": func(text string) template.HTML {
+		before, after, found := strings.Cut(text, "{time}")
+		clock := "<time></time>"
+		if !found {
+			clock = "<time hidden></time>" // the script looks for it
+		}
+		return template.HTML(html.EscapeString(before) + clock + html.EscapeString(after))
+	},
+}).Parse(dialogSource))
+
+// dialogs answers GET dialog: the dialogs as a document, which the script loads
+// when it needs one. The query is the language that the page itself is in; so
+// that Config.Texts has to look at one thing only, it comes first in
+// Accept-Language.
+func (m *Manager) dialogs(w http.ResponseWriter, r *http.Request) {
+	var texts Texts
+	if m.cfg.Texts != nil {
+		if lang := r.URL.RawQuery; isLanguage(lang) {
+			r = r.Clone(r.Context())
+			if others := r.Header.Values("Accept-Language"); len(others) > 0 {
+				lang += ", " + strings.Join(others, ", ")
+			}
+			r.Header.Set("Accept-Language", lang)
+		}
+		texts = m.cfg.Texts(r)
+	}
+	texts = texts.orEnglish()
+	var page bytes.Buffer
+	err := dialogPage.Execute(&page, struct {
+		Texts
+		Gone          map[string]string
+		Login, Logout string
+		Blank         bool
+	}{
+		Texts: texts,
+		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
+		Login: m.cfg.LoginURL, Logout: m.cfg.LogoutURL, Blank: m.cfg.BlankExpired,
+	})
+	if err != nil { // a fault of the template, which the tests execute
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "private, max-age=300")
+	h.Set("Vary", "Accept-Language")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = page.WriteTo(w) // the client has gone
+}
+
+// isLanguage tells whether s has the form of a BCP 47 tag.
+func isLanguage(s string) bool {
+	return len(s) >= 2 && len(s) <= 35 && strings.Trim(s, "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
