@@ -1,0 +1,14 @@
+module github.com/seed4a306b22/keepalive/examples/csrf
+
+go 1.25.0
+
+require (
+	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/justinas/nosurf v1.2.0
+	github.com/seed4a306b22/keepalive v0.0.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace github.com/seed4a306b22/keepalive => ../..
