@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The stores for databases, and what needs a driver, a browser, a build tool or
 # test data of others.
 STORES      := goredisstore pgxstore mysqlstore sqlite3store
-EXAMPLES    := examples/redis examples/postgres examples/mysql examples/sqlite
+EXAMPLES    := examples/redis examples/postgres examples/mysql examples/sqlite examples/csrf
 MODULES     := . $(STORES) $(EXAMPLES) internal/stores client/_generate internal/oracle internal/e2e
 FUZZTIME    := 20000x
 # What the tests call, and the Debian packages that bring it.
@@ -69,6 +69,7 @@ fuzz:
 
 # The scanner against html5lib's inputs, and everything in real browsers.
 nested:
+	cd examples/csrf && go test -race -count=1 ./...
 	cd internal/oracle && go test -count=1 ./...
 	cd internal/e2e && go test -count=1 -timeout 20m -v ./...
 

@@ -1,6 +1,7 @@
 package keepalive_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"log/slog"
@@ -99,6 +100,37 @@ func ExampleConfig_observer() {
 	km, err := keepalive.New(sessionManager, keepalive.Config{
 		Observer: func(e keepalive.Event) {
 			logger.Info("session", "event", e.Kind, "id", e.Session, "expiry", e.Expiry, "deadline", e.Deadline, "error", e.Err)
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
+}
+
+// The dialogs in the page's language.
+func ExampleConfig_texts() {
+	km, err := keepalive.New(sessionManager, keepalive.Config{
+		WarnBefore: 2 * time.Minute,
+		LoginURL:   "/login",
+		Texts: func(r *http.Request) keepalive.Texts {
+			if strings.HasPrefix(r.Header.Get("Accept-Language"), "de") {
+				return keepalive.Texts{Lang: "de", Warning: "Ihre Sitzung endet gleich", Stay: "Angemeldet bleiben"} // and so on
+			}
+			return keepalive.Texts{} // English
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
+}
+
+// A CSRF token that is kept in the session comes with each answer.
+func ExampleConfig_payload() {
+	km, err := keepalive.New(sessionManager, keepalive.Config{
+		Payload: func(ctx context.Context, r *http.Request) (any, error) {
+			return map[string]string{"csrf": sessionManager.GetString(ctx, "csrf")}, nil
 		},
 	})
 	if err != nil {
