@@ -31,6 +31,7 @@ const retryAfter = "5"
 //	GET  keepalive.js the script
 //	GET  dialog       the words and the look of its dialogs
 //	GET  frame        what Config.NoScript puts into pages; extends the session
+//	POST here, leave  what Config.Presence lets pages say; extends nothing
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
 // until the session ends if nothing touches it again and until it ends in any
@@ -63,6 +64,10 @@ func (m *Manager) endpoints(resend bool) http.Handler {
 			}
 		case "frame":
 			m.serveFrame(w, r, resend)
+		case "here":
+			m.presence(w, r, EventHere)
+		case "leave":
+			m.presence(w, r, EventLeave)
 		default:
 			http.NotFound(w, r)
 		}
@@ -96,13 +101,11 @@ func (m *Manager) ping(w http.ResponseWriter, r *http.Request, resend bool) {
 		return
 	}
 	post := r.Method == http.MethodPost
-	if post {
-		if err := m.cfg.CrossOrigin.Check(r); err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
-			return
-		}
+	said, ok := m.said(w, r)
+	if !ok {
+		return
 	}
-	inactive, err := inactivity(w, r)
+	inactive, err := inactivity(said)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -266,19 +269,34 @@ func (m *Manager) resend(w http.ResponseWriter, r *http.Request, token string, d
 	return nil
 }
 
-// inactivity reads how long ago the user's last input was. No content type is
-// asked for, so that a beacon passes.
-func inactivity(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
-	if r.Method != http.MethodPost || r.ContentLength == 0 {
-		return 0, nil
+// said is what a POST carries. It has answered, and ok is false, when that comes
+// from another origin or can't be read. No content type is asked for, so that a
+// beacon passes.
+func (m *Manager) said(w http.ResponseWriter, r *http.Request) (form url.Values, ok bool) {
+	if r.Method != http.MethodPost {
+		return nil, true
+	}
+	if err := m.cfg.CrossOrigin.Check(r); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return nil, false
+	}
+	if r.ContentLength == 0 {
+		return nil, true
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return 0, err
+	if err == nil {
+		form, err = url.ParseQuery(strings.TrimSpace(string(body)))
 	}
-	form, err := url.ParseQuery(strings.TrimSpace(string(body)))
-	if err != nil || !form.Has("inactive") {
-		return 0, err
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+	return form, err == nil
+}
+
+// inactivity is how long ago the user's last input was.
+func inactivity(form url.Values) (time.Duration, error) {
+	if !form.Has("inactive") {
+		return 0, nil
 	}
 	ms, err := strconv.ParseInt(form.Get("inactive"), 10, 64)
 	if err != nil {

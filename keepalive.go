@@ -37,9 +37,11 @@ package keepalive
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -113,6 +115,15 @@ type Config struct {
 	// element). r has no session. Default: English.
 	Texts func(r *http.Request) Texts
 
+	// Presence lets pages say where their user is, for package presence: EventHere
+	// and EventLeave. Default: PresenceOff.
+	Presence Presence
+
+	// Salt makes Event.Session, and the session in the logs, the same in all
+	// processes that have the same Salt. It need not be secret, as tokens can't be
+	// guessed. Default: "", a name of its own in each process.
+	Salt string
+
 	// Debug lets pages load the readable script, which logs each decision with
 	// its reason to the console. Default: false.
 	Debug bool
@@ -174,6 +185,19 @@ const (
 	UserActive
 )
 
+// Presence is what pages say about where their user is.
+type Presence int
+
+const (
+	// PresenceOff says nothing.
+	PresenceOff Presence = iota
+	// PresencePath says the path of the page's URL.
+	PresencePath
+	// PresenceQuery says the path with its query, which often holds what others
+	// should not see.
+	PresenceQuery
+)
+
 // EventKind says what an Event is about.
 type EventKind string
 
@@ -192,6 +216,13 @@ const (
 	EventLost EventKind = "lost"
 	// EventDestroy is a request that destroyed its session.
 	EventDestroy EventKind = "destroy"
+	// EventHere is a page that says it is open: at once, when its address changes,
+	// and each minute, or twice in an idle timeout that is shorter than two. Tab
+	// and Page are set. It extends nothing.
+	EventHere EventKind = "here"
+	// EventLeave is a page that says it is left, by closing or navigation. Tab is
+	// set. It may never come, and does not mean that there was a session.
+	EventLeave EventKind = "leave"
 	// EventError is an error of the store or of Config.Payload. Err is set.
 	EventError EventKind = "error"
 )
@@ -201,12 +232,12 @@ type Event struct {
 	Kind EventKind
 
 	// Request is the request that caused it. Its context holds the session,
-	// except for EventPing and EventGone. It must not be kept.
+	// except for EventPing, EventGone and EventLeave. It must not be kept.
 	Request *http.Request
 
-	// Session names the session for as long as the process runs and its token
-	// lasts. It is a salted hash, from which the token can't be found. Empty
-	// when the request brought no token.
+	// Session names the session for as long as its token lasts, and the process
+	// runs, but for Config.Salt. It is a salted hash, from which the token can't
+	// be found. Empty when the request brought no token.
 	Session string
 
 	// Expiry is when the session ends if nothing touches it again, for
@@ -215,6 +246,11 @@ type Event struct {
 
 	// Deadline is when the session ends whatever happens, where Expiry is set.
 	Deadline time.Time
+
+	// Tab and Page are what the page said, for EventHere, and Tab for EventLeave:
+	// the name of the tab among all tabs of the session, and the page's path. They
+	// are no more than 32 and 2,000 bytes long and valid UTF-8, but else anything.
+	Tab, Page string
 
 	// Err is the error, for EventError.
 	Err error
@@ -226,7 +262,7 @@ type Manager struct {
 	sm     *scs.SessionManager
 	cfg    Config
 	script script
-	salt   maphash.Seed
+	salt   []byte
 
 	// contextKey is the key under which scs keeps a request's session.
 	contextKey any
@@ -277,6 +313,9 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if cfg.Mode < PageOpen || cfg.Mode > UserActive {
 		errs = append(errs, fmt.Errorf("keepalive: Config.Mode is %d; write PageOpen, PageVisible or UserActive", cfg.Mode))
 	}
+	if cfg.Presence < PresenceOff || cfg.Presence > PresenceQuery {
+		errs = append(errs, fmt.Errorf("keepalive: Config.Presence is %d; write PresenceOff, PresencePath or PresenceQuery", cfg.Presence))
+	}
 	switch {
 	case cfg.MaxUnattended < 0:
 		errs = append(errs, fmt.Errorf("keepalive: Config.MaxUnattended is %v; write a positive duration, or 0 for no limit", cfg.MaxUnattended))
@@ -296,7 +335,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	m := &Manager{sm: sm, cfg: cfg, script: loadScript(), salt: maphash.MakeSeed()}
+	m := &Manager{sm: sm, cfg: cfg, script: scriptFor(cfg), salt: []byte(cmp.Or(cfg.Salt, rand.Text()))}
 	spy := keySpy{Context: context.Background()}
 	if _, err := sm.Load(&spy, ""); err != nil {
 		return nil, fmt.Errorf("keepalive: SessionManager.Load: %w", err)
@@ -469,5 +508,6 @@ func (m *Manager) name(key string) string {
 	if key == "" {
 		return ""
 	}
-	return fmt.Sprintf("%016x", maphash.String(m.salt, key))
+	sum := sha256.Sum256(append(append(make([]byte, 0, 128), m.salt...), key...))
+	return hex.EncodeToString(sum[:8])
 }

@@ -19,6 +19,9 @@ import (
 //go:embed client/keepalive.min.js
 var scriptSource []byte
 
+//go:embed client/presence.min.js
+var presenceSource []byte
+
 //go:embed client/keepalive.js
 var debugSource []byte
 
@@ -28,16 +31,29 @@ type script struct {
 	hash        string
 }
 
-// loadScript compresses the script once for all Managers.
-var loadScript = sync.OnceValue(func() script {
-	sum := sha256.Sum256(scriptSource)
+// The scripts are compressed once for all Managers.
+var (
+	plainScript    = sync.OnceValue(func() script { return newScript(scriptSource) })
+	presenceScript = sync.OnceValue(func() script { return newScript(presenceSource) })
+)
+
+func newScript(source []byte) script {
+	sum := sha256.Sum256(source)
 	var zipped bytes.Buffer
 	// Writes to a bytes.Buffer can't fail, and the level is a valid one.
 	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	_, _ = zw.Write(scriptSource)
+	_, _ = zw.Write(source)
 	_ = zw.Close()
-	return script{plain: scriptSource, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
-})
+	return script{plain: source, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
+}
+
+// scriptFor is the one that cfg needs.
+func scriptFor(cfg Config) script {
+	if cfg.Presence != PresenceOff {
+		return presenceScript()
+	}
+	return plainScript()
+}
 
 // tag is the script element that goes into pages, in two halves around the
 // place of a nonce.
@@ -60,7 +76,8 @@ func (s script) tag(cfg Config, idle time.Duration) tag {
 		blank = "1"
 	}
 	t.end = attribute("idle", ms(idle)) + attribute("mode", [...]string{"", "visible", "active"}[cfg.Mode]) +
-		attribute("max", ms(cfg.MaxUnattended)) + attribute("warn", ms(cfg.WarnBefore)) + attribute("blank", blank) + `></script>`
+		attribute("max", ms(cfg.MaxUnattended)) + attribute("warn", ms(cfg.WarnBefore)) + attribute("blank", blank) +
+		attribute("presence", [...]string{"", "path", "query"}[cfg.Presence]) + `></script>`
 	return t
 }
 

@@ -9,11 +9,12 @@
 //	data-max   optional, in ms: without input for so long, the page no longer extends the session
 //	data-warn  optional, in ms, at least 20,000: how long before the end the user is warned; shorter than data-idle
 //	data-blank      optional: the page of an ended session loses its content
+//	data-presence   optional: "path" or "query", what the page says of itself; keepalive.min.js says nothing
 //	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 //
 // What a page can see of it, window.keepalive and the events, is described in keepalive.d.ts. The dialogs are a document
 // in the same folder. Loaded as keepalive.js?debug, the script is this file, which logs each decision with its reason;
-// what is labelled DEBUG is not in the minified one.
+// what is labelled DEBUG is in none of the minified ones, and what is labelled PRESENCE in presence.min.js only.
 //
 // The tabs of a browser share one localStorage record. There is no leader: Chromium lets a frozen tab keep a Web Lock
 // for ever, so every tab can do everything and a claim in the record says who is asking now.
@@ -320,6 +321,39 @@
 		spoken = mark;
 	};
 
+	// Who is on which page: each tab has a name, which goes with it over its pages, and not to a copy of the tab.
+	PRESENCE: {
+		var tab, place, told;
+		const send = (what, words) => navigator.sendBeacon(url + '/../' + what, new URLSearchParams({ tab, ...words }));
+		addEventListener('pagehide', () => {
+			if (!tab) return;
+			send('leave');
+			try {
+				sessionStorage[key] = tab;
+			} catch {}
+			tab = '';
+		});
+		var here = () => {
+			if (!data.presence) return;
+			const page = location.pathname + (data.presence === 'query' ? location.search : '');
+			if (tab && page === place && Date.now() - told < min(config.idle / 2, SLICE - QUIET)) return;
+			if (!tab) {
+				tab = random().toString(36).slice(2);
+				try {
+					tab = sessionStorage[key] || tab;
+					delete sessionStorage[key];
+				} catch {}
+			}
+			place = page;
+			told = Date.now();
+			send('here', { page });
+		};
+		// Where an engine does not tell of soft navigation, the next minute does.
+		addEventListener('popstate', () => tick());
+		// @ts-ignore
+		window.navigation?.addEventListener('currententrychange', () => tick());
+	}
+
 	const tick = () => {
 		// @ts-ignore
 		if (stopped || anonymous || document.prerendering) return;
@@ -329,6 +363,7 @@
 		const step = think();
 		DEBUG: console.debug('keepalive:', step.ask || 'wait', step.why, step, get());
 		if (step.gone) return;
+		PRESENCE: here();
 		if (step.ask && !busy) ask();
 		clearTimeout(timer);
 		timer = setTimeout(tick, min(step.until - Date.now(), host ? SECOND : SLICE));

@@ -1,4 +1,4 @@
-// Command generate minifies keepalive.js.
+// Command generate minifies keepalive.js, once without and once with what package presence needs.
 //
 // Run it in its own folder with "go run ." after each change of ../keepalive.js, and then "go test -count=1 .": the go
 // command does not see that files outside the module have changed, and would show the last result again. It is a module
@@ -14,10 +14,13 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-const (
-	sourcePath = "../keepalive.js"
-	minPath    = "../keepalive.min.js"
-)
+const sourcePath = "../keepalive.js"
+
+// outputs are the files to make, and the labelled statements that each goes without.
+var outputs = map[string][]string{
+	"../keepalive.min.js": {"DEBUG", "PRESENCE"},
+	"../presence.min.js":  {"DEBUG"},
+}
 
 func main() {
 	if err := run(); err != nil {
@@ -31,21 +34,26 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	minified, err := minify(source)
-	if err != nil {
-		return err
+	for path, drop := range outputs {
+		minified, err := minify(source, drop)
+		if err != nil {
+			return err
+		}
+		size, err := gzipSize(minified)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d bytes, %d gzipped\n", path, len(minified), size)
+		if err := os.WriteFile(path, minified, 0o644); err != nil {
+			return err
+		}
 	}
-	size, err := gzipSize(minified)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s: %d bytes, %d gzipped\n", minPath, len(minified), size)
-	return os.WriteFile(minPath, minified, 0o644)
+	return nil
 }
 
 // minify leaves property names alone: the shared record and plan's result are read by other tabs, with other versions
 // of the script, and by the tests.
-func minify(source []byte) ([]byte, error) {
+func minify(source []byte, drop []string) ([]byte, error) {
 	result := api.Transform(string(source), api.TransformOptions{
 		Loader:            api.LoaderJS,
 		Target:            api.ES2020,
@@ -53,7 +61,7 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		DropLabels:        []string{"DEBUG"},
+		DropLabels:        drop,
 	})
 	if len(result.Errors) > 0 {
 		e := result.Errors[0]
