@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ type tab struct {
 	timers  map[int]bool
 	events  []string // the script's events, "name detail"
 	errors  []string // console.error
-	debug   int      // console.debug
+	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
 }
 
@@ -79,7 +80,8 @@ type page struct {
 	prerendering bool
 	kind         string // PerformanceNavigationTiming.type; "" is navigate
 	cached       bool
-	warn         time.Duration
+	mode         string
+	max, warn    time.Duration
 	anonymous    bool // the server sent it without a session
 }
 
@@ -172,6 +174,12 @@ func (b *browser) open(p page) *tab {
 	if p.anonymous {
 		dataset["anonymous"] = ""
 	}
+	if p.mode != "" {
+		dataset["mode"] = p.mode
+	}
+	if p.max > 0 {
+		dataset["max"] = fmt.Sprint(p.max.Milliseconds())
+	}
 	if p.warn > 0 {
 		dataset["warn"] = fmt.Sprint(p.warn.Milliseconds())
 	}
@@ -186,8 +194,17 @@ func (b *browser) open(p page) *tab {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
 		},
-		"load":         func(url string) { tb.loads = append(tb.loads, url) },
-		"debug":        func(call goja.FunctionCall) goja.Value { tb.debug++; return nil },
+		"load": func(url string) { tb.loads = append(tb.loads, url) },
+		"debug": func(call goja.FunctionCall) goja.Value {
+			line := ""
+			for _, a := range call.Arguments {
+				if _, ok := a.(*goja.Object); !ok {
+					line += " " + a.String()
+				}
+			}
+			tb.debug = append(tb.debug, strings.TrimSpace(line))
+			return nil
+		},
 		"error":        func(message string) { tb.errors = append(tb.errors, message) },
 		"getItem":      tb.getItem,
 		"setItem":      tb.setItem,
@@ -413,6 +430,7 @@ type session struct {
 	expiry   time.Time
 	deadline time.Time
 	out      bool // signed out
+	b        *browser
 }
 
 func newSession(idle, lifetime time.Duration) *session {
@@ -425,7 +443,10 @@ func (s *session) serve(method string, at time.Time) reply {
 		return reply{status: 401}
 	}
 	if method == "POST" {
-		s.expiry = at.Add(s.idle)
+		inactive, _ := strconv.Atoi(strings.TrimPrefix(s.b.asked[len(s.b.asked)-1].body, "inactive="))
+		if expiry := at.Add(s.idle - time.Duration(inactive)*time.Millisecond); expiry.After(s.expiry) {
+			s.expiry = expiry
+		}
 		if s.expiry.After(s.deadline) {
 			s.expiry = s.deadline
 		}

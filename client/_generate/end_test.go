@@ -267,7 +267,7 @@ func TestAnonymousPage(t *testing.T) {
 		b.sleep(time.Minute)
 		require.Empty(t, b.asked)
 		require.Empty(t, tb.events)
-		*s = *newSession(idleTimeout, 12*time.Hour)
+		s.out = false
 		s.expiry, s.deadline = b.now.Add(s.idle), b.now.Add(12*time.Hour)
 		tb.run(`document.dispatchEvent({type: 'keepalive:check'})`)
 		b.sleep(time.Hour)

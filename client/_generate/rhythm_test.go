@@ -13,7 +13,8 @@ func each(t *testing.T, scenario func(t *testing.T, b *browser, s *session)) {
 	for variant, script := range variants(t) {
 		t.Run(variant, func(t *testing.T) {
 			s := newSession(idleTimeout, 12*time.Hour)
-			scenario(t, newBrowser(t, script, s.serve), s)
+			s.b = newBrowser(t, script, s.serve)
+			scenario(t, s.b, s)
 		})
 	}
 }
