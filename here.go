@@ -2,6 +2,7 @@ package keepalive
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,6 +37,7 @@ func (m *Manager) presence(w http.ResponseWriter, r *http.Request, kind EventKin
 	}
 	key := m.key(m.token(r))
 	e := Event{Kind: kind, Request: r, Tab: tab}
+	e.Sent, _ = strconv.ParseInt(said.Get("sent"), 10, 64) // 0 for what is no number
 	if kind == EventHere {
 		m.insideSCS(r)
 		ctx, token, err := m.load(r)

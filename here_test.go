@@ -23,13 +23,14 @@ func TestPresence(t *testing.T) {
 		header                            map[string]string
 		status                            int
 		tab, page                         string
+		sent                              int64
 	}{
-		{name: "here", target: "here", body: "tab=a1&page=/inbox", status: 204, tab: "a1", page: "/inbox"},
+		{name: "here", target: "here", body: "tab=a1&page=/inbox&sent=1800000000000", sent: 1_800_000_000_000, status: 204, tab: "a1", page: "/inbox"},
 		{name: "here with a query", target: "here", body: "tab=a1&page=%2Finbox%3Fq%3D1", status: 204, tab: "a1", page: "/inbox?q=1"},
 		{name: "here without a page", target: "here", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "a long page is cut", target: "here", body: "tab=a1&page=" + long, status: 204, tab: "a1", page: long[:1999]},
 		{name: "no UTF-8", target: "here", body: "tab=a1&page=%FF/x%FE", status: 204, tab: "a1", page: "/x"},
-		{name: "leave", target: "leave", body: "tab=a1", status: 204, tab: "a1"},
+		{name: "leave", target: "leave", body: "tab=a1&sent=soon", status: 204, tab: "a1"},
 		{name: "leave after a logout", target: "leave", token: "gone", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "leave without a cookie", target: "leave", token: "none", body: "tab=a1", status: 204},
 		{name: "here without a session", target: "here", token: "gone", body: "tab=a1&page=/", status: 401},
@@ -84,6 +85,7 @@ func TestPresence(t *testing.T) {
 			require.Equal(t, keepalive.EventKind(tt.target), events[0].Kind)
 			require.Equal(t, tt.tab, events[0].Tab)
 			require.Equal(t, tt.page, events[0].Page)
+			require.Equal(t, tt.sent, events[0].Sent)
 			require.True(t, utf8.ValidString(events[0].Page))
 			require.NotEmpty(t, events[0].Session)
 			if tt.target == "here" {

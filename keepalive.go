@@ -252,6 +252,11 @@ type Event struct {
 	// are no more than 32 and 2,000 bytes long and valid UTF-8, but else anything.
 	Tab, Page string
 
+	// Sent is the page's clock in milliseconds since 1970, for EventHere and
+	// EventLeave: a page that is left and the one that comes after it in the same
+	// tab may arrive in the wrong order. 0 where it said none.
+	Sent int64
+
 	// Err is the error, for EventError.
 	Err error
 }

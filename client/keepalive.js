@@ -294,7 +294,7 @@
 			dialog.onclick = ({ target }) => target.name && (dialog.oncancel || hide)();
 			dialog.onsubmit = () => emit('logout');
 			// In a shadow tree beside body neither the page's styles nor soft navigation reach it.
-			host = document.createElement('div');
+			host = document.createElement('keepalive-dialog');
 			const root = host.attachShadow({ mode: 'open' });
 			root.append(dialog);
 			page.append(host);
@@ -324,7 +324,7 @@
 	// Who is on which page: each tab has a name, which goes with it over its pages, and not to a copy of the tab.
 	PRESENCE: {
 		var tab, place, told;
-		const send = (what, words) => navigator.sendBeacon(url + '/../' + what, new URLSearchParams({ tab, ...words }));
+		const send = (what, words) => navigator.sendBeacon(url + '/../' + what, new URLSearchParams({ tab, sent: Date.now(), ...words }));
 		addEventListener('pagehide', () => {
 			if (!tab) return;
 			send('leave');
