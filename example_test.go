@@ -144,7 +144,7 @@ func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	sources := ""
-	for _, name := range []string{"example_test.go", "examples/minimal/main.go", "internal/stores/example_test.go", "warmup/example_test.go"} {
+	for _, name := range []string{"example_test.go", "examples/minimal/main.go", "internal/stores/example_test.go", "warmup/example_test.go", "presence/example_test.go"} {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		sources += squeeze(string(b))

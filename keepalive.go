@@ -214,6 +214,9 @@ const (
 	// EventLost is a request whose modified session could not be written,
 	// because it had ended while the request ran. What it wrote is dropped.
 	EventLost EventKind = "lost"
+	// EventRenew is a request that gave its session another token. Session is the
+	// name that it had before; EventSave follows, with the new one.
+	EventRenew EventKind = "renew"
 	// EventDestroy is a request that destroyed its session.
 	EventDestroy EventKind = "destroy"
 	// EventHere is a page that says it is open: at once, when its address changes,
@@ -438,8 +441,9 @@ func (m *Manager) start() {
 	if m.sm.Lifetime < idle {
 		fault("SessionManager.Lifetime is below IdleTimeout, so the session ends before it can be idle; write a longer Lifetime or a shorter IdleTimeout", "Lifetime", m.sm.Lifetime, "IdleTimeout", idle)
 	}
-	if w := m.cfg.WarnBefore; w > 0 && idle > 0 && w >= idle {
-		fault("Config.WarnBefore is not below SessionManager.IdleTimeout, so every page would warn at once; until then none does; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", w, "IdleTimeout", idle)
+	// The script takes a page's load for a touch that may have been skipped.
+	if w := m.cfg.WarnBefore; w > 0 && idle > 0 && w >= idle-min(idle/20, time.Minute) {
+		fault("Config.WarnBefore is not below SessionManager.IdleTimeout by a twentieth or a minute, so every page would warn at once; until then none does; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", w, "IdleTimeout", idle)
 		m.cfg.WarnBefore = 0
 	}
 	switch p := m.sm.Cookie.Path; {

@@ -140,7 +140,9 @@ func (m *Manager) commit(w http.ResponseWriter, r *http.Request, token string, p
 		return false, nil
 	}
 	deadline := m.sm.Deadline(ctx)
-	key = m.key(token)
+	if key = m.key(token); cs.loaded != "" && key != cs.loaded {
+		m.observe(Event{Kind: EventRenew, Request: r}, cs.loaded)
+	}
 	m.hints.note(key, cs.expiry)
 	// The cookie lives until the deadline; that the session may end sooner is
 	// for the store to know. So no touch has to send it again.

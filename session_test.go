@@ -267,6 +267,23 @@ func TestLostWrite(t *testing.T) {
 	require.Equal(t, events[0].Session, events[2].Session)
 }
 
+// Who keeps something by a session's name hears when that changes.
+func TestRenewedName(t *testing.T) {
+	var events []keepalive.Event
+	sm := newSessions()
+	h := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }}).LoadAndSave(apptest.App(sm))
+	c := &apptest.Client{Handler: h}
+	c.Get("/login")
+	c.Get("/renew")
+	var kinds []keepalive.EventKind
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventRenew, keepalive.EventSave}, kinds)
+	require.Equal(t, events[0].Session, events[1].Session)
+	require.NotEqual(t, events[0].Session, events[2].Session)
+}
+
 func TestFailingStore(t *testing.T) {
 	broken := errors.New("no route to the store")
 	newBroken := func(t *testing.T, log io.Writer) (*countingStore, *apptest.Client, *http.Cookie) {

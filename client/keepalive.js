@@ -274,7 +274,7 @@
 		const was = mood;
 		const ms = end - Date.now();
 		// Past the end nobody knows better until the server has spoken.
-		if (gone || ms > 0) mood = gone ? 'gone' : reason;
+		mood = gone ? 'gone' : ms > 0 ? reason : mood;
 		if (mood !== was) {
 			hide();
 			if (!mood) {
@@ -282,7 +282,10 @@
 				emit('resumed');
 			} else if (emit(gone ? 'expired' : 'warning', { reason, ms: gone ? 0 : ms })) {
 				wanted = true;
-				if (gone && data.blank) page.replaceChildren();
+				if (gone && data.blank) {
+					document.body.remove();
+					document.title = location.host;
+				}
 				if (!dialogs) load();
 			}
 		}
@@ -323,9 +326,11 @@
 
 	// Who is on which page: each tab has a name, which goes with it over its pages, and not to a copy of the tab.
 	PRESENCE: {
-		var tab, place, told;
+		var tab, place, told, left;
 		const send = (what, words) => navigator.sendBeacon(url + '/../' + what, new URLSearchParams({ tab, sent: Date.now(), ...words }));
+		addEventListener('pageshow', () => (left = false));
 		addEventListener('pagehide', () => {
+			left = true; // and more events may come
 			if (!tab) return;
 			send('leave');
 			try {
@@ -334,7 +339,7 @@
 			tab = '';
 		});
 		var here = () => {
-			if (!data.presence) return;
+			if (!data.presence || left) return;
 			const page = location.pathname + (data.presence === 'query' ? location.search : '');
 			if (tab && page === place && Date.now() - told < min(config.idle / 2, SLICE - QUIET)) return;
 			if (!tab) {
@@ -357,10 +362,11 @@
 	const tick = () => {
 		// @ts-ignore
 		if (stopped || anonymous || document.prerendering) return;
+		let step = think();
 		try {
-			tell(think());
+			tell(step);
 		} catch {} // an engine without some part of it keeps the session all the same
-		const step = think();
+		if (look) step = think();
 		DEBUG: console.debug('keepalive:', step.ask || 'wait', step.why, step, get());
 		if (step.gone) return;
 		PRESENCE: here();
@@ -430,7 +436,7 @@
 			emit('ping', body);
 		} else {
 			// A body that is none of ours is not the server's word: a captive portal answers 200 with its own.
-			const retry = response?.headers.get('Retry-After');
+			const retry = response?.headers.get('retry-after');
 			save({
 				failed: Date.now(),
 				fails: -~get().fails, // of whatever stands there
