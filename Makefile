@@ -4,7 +4,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The stores for databases, and what needs a driver, a browser, a build tool or
 # test data of others.
-STORES      := goredisstore pgxstore mysqlstore sqlite3store
+STORES      := goredisstore pgxstore mysqlstore sqlite3store presence/redispresence
 EXAMPLES    := examples/redis examples/postgres examples/mysql examples/sqlite examples/csrf
 MODULES     := . $(STORES) $(EXAMPLES) internal/stores client/_generate internal/oracle internal/e2e
 FUZZTIME    := 20000x
@@ -79,5 +79,5 @@ stores:
 	cd internal/stores && go test -count=1 -run='^$$' -bench=. -benchtime=1x ./...
 
 bench:
-	go test -run='^$$' -bench=. -count=6 .
-	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h .
+	go test -run='^$$' -bench=. -count=6 . ./presence
+	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h . ./presence

@@ -16,6 +16,7 @@ require (
 	github.com/seed4a306b22/keepalive/goredisstore v0.0.0
 	github.com/seed4a306b22/keepalive/mysqlstore v0.0.0
 	github.com/seed4a306b22/keepalive/pgxstore v0.0.0
+	github.com/seed4a306b22/keepalive/presence/redispresence v0.0.0
 	github.com/seed4a306b22/keepalive/sqlite3store v0.0.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.50.0
@@ -47,5 +48,6 @@ replace (
 	github.com/seed4a306b22/keepalive/goredisstore => ../../goredisstore
 	github.com/seed4a306b22/keepalive/mysqlstore => ../../mysqlstore
 	github.com/seed4a306b22/keepalive/pgxstore => ../../pgxstore
+	github.com/seed4a306b22/keepalive/presence/redispresence => ../../presence/redispresence
 	github.com/seed4a306b22/keepalive/sqlite3store => ../../sqlite3store
 )

@@ -1,0 +1,352 @@
+package presence_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed4a306b22/keepalive/presence"
+	"github.com/stretchr/testify/require"
+)
+
+// memLog is a Log that can fail. Instances share its book.
+type memLog struct {
+	book *book
+	next int
+}
+
+type book struct {
+	mu      sync.Mutex
+	records [][]byte
+	at      []time.Time
+	more    chan struct{} // closed when there are more, or when it breaks
+	down    bool
+}
+
+func newBook() *book { return &book{more: make(chan struct{})} }
+
+func (b *book) instance() *memLog { return &memLog{book: b} }
+
+func (b *book) set(down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = down
+	close(b.more)
+	b.more = make(chan struct{})
+}
+
+var errDown = errors.New("it is down")
+
+func (l *memLog) Append(_ context.Context, _ time.Duration, records [][]byte) error {
+	l.book.mu.Lock()
+	if l.book.down {
+		l.book.mu.Unlock()
+		return errDown
+	}
+	for _, r := range records {
+		l.book.records, l.book.at = append(l.book.records, slices.Clone(r)), append(l.book.at, time.Now())
+	}
+	l.book.mu.Unlock()
+	l.book.set(false)
+	return nil
+}
+
+func (l *memLog) Follow(ctx context.Context, keep time.Duration, record func([]byte, time.Duration), live func()) error {
+	for once := false; ; once = true {
+		l.book.mu.Lock()
+		records, at, more, down := l.book.records[l.next:], l.book.at[l.next:], l.book.more, l.book.down
+		l.book.mu.Unlock()
+		if down {
+			return errDown
+		}
+		l.next += len(records)
+		for i, r := range records {
+			if age := time.Since(at[i]); age <= keep {
+				record(r, age)
+			}
+		}
+		if !once {
+			live()
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestTwoInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := newBook()
+		var mu sync.Mutex
+		var gone []string
+		cfg := func(name string) presence.Config {
+			return presence.Config{Log: book.instance(), OnGone: func(g presence.Gone) {
+				mu.Lock()
+				defer mu.Unlock()
+				gone = append(gone, name+" "+g.Session)
+			}}
+		}
+		one, two := newTracker(t, cfg("one")), newTracker(t, cfg("two"))
+		h := watch(t, two)
+		both := func(want string) {
+			t.Helper()
+			time.Sleep(50 * time.Millisecond)
+			synctest.Wait()
+			require.Equal(t, want, shown(t, one))
+			require.Equal(t, want, shown(t, two))
+		}
+		here(one, "ann", "s1", "t1", "/a")
+		here(two, "ann", "s1", "t2", "/b")
+		here(one, "bob", "s2", "t1", "/b")
+		both("ann:/a,/b bob:/b")
+		require.Equal(t, []string{"join ann /b 1", "join ann /a 2", "join bob /b 1"}, h.taken())
+
+		for range 10 { // beats of one tab arrive here and there
+			time.Sleep(time.Minute)
+			here(one, "ann", "s1", "t1", "/a")
+			time.Sleep(time.Minute)
+			here(two, "ann", "s1", "t1", "/a")
+			here(two, "ann", "s1", "t2", "/b")
+			here(two, "bob", "s2", "t1", "/b")
+		}
+		both("ann:/a,/b bob:/b")
+
+		leave(one, "s1", "t1") // and comes again elsewhere
+		here(two, "ann", "s1", "t1", "/c")
+		time.Sleep(20 * time.Second)
+		both("ann:/b,/c bob:/b")
+		require.Equal(t, []string{"move ann /a/c 2"}, h.taken())
+		require.Empty(t, gone)
+
+		here(one, "ann", "s1", "t1", "/c")
+		leave(one, "s1", "t1") // a reload, sooner than others would be told of a beat
+		here(one, "ann", "s1", "t1", "/c")
+		time.Sleep(20 * time.Second)
+		both("ann:/b,/c bob:/b")
+		here(two, "bob", "s2", "t1", "/d")
+		here(two, "bob", "s2", "t1", "/b")
+		require.Equal(t, []string{"move bob /b/d 1", "move bob /d/b 1"}, h.taken(), "its own records tell it nothing")
+
+		three := newTracker(t, cfg("three")) // starts later, and knows at once
+		require.Equal(t, "ann:/b,/c bob:/b", shown(t, three))
+		v, _, _ := three.User(t.Context(), "bob")
+		w, _, _ := two.User(t.Context(), "bob")
+		require.WithinDuration(t, w.Seen, v.Seen, time.Second)
+
+		leave(three, "s2", "t1")
+		one.End("s1")
+		time.Sleep(15 * time.Second)
+		both("")
+		require.Empty(t, shown(t, three))
+		require.ElementsMatch(t, []string{"one s1", "one s2", "two s1", "two s2", "three s1", "three s2"}, gone)
+	})
+}
+
+// Instances that were told different users at the same time agree by the next beat.
+func TestInstancesAgree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := newBook()
+		one, two := newTracker(t, presence.Config{Log: book.instance()}), newTracker(t, presence.Config{Log: book.instance()})
+		here(one, "ann", "s1", "t1", "/a")
+		here(two, "bob", "s1", "t1", "/a")
+		time.Sleep(time.Minute)
+		here(one, "ann", "s1", "t1", "/a")
+		time.Sleep(time.Second)
+		require.NotEmpty(t, shown(t, one))
+		require.Equal(t, shown(t, one), shown(t, two))
+	})
+}
+
+// What an instance reads that starts late goes in time.
+func TestStartsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := newBook()
+		here(newTracker(t, presence.Config{Log: book.instance()}), "ann", "s1", "t1", "/a")
+		time.Sleep(5*time.Minute + time.Second)
+		two := newTracker(t, presence.Config{Log: book.instance()})
+		require.NotEmpty(t, shown(t, two))
+		time.Sleep(3 * time.Second)
+		require.Empty(t, shown(t, two))
+	})
+}
+
+// A tab whose instance dies in an outage has time to beat at another one.
+func TestInstanceDiesInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := newBook()
+		one := newTracker(t, presence.Config{Log: book.instance(), OnGone: func(presence.Gone) { t.Error("gone") }})
+		two := newTracker(t, presence.Config{Log: book.instance()})
+		here(two, "ann", "s1", "t1", "/a")
+		time.Sleep(time.Second)
+		book.set(true)
+		time.Sleep(time.Hour)
+		two.Close()
+		book.set(false)
+		time.Sleep(2 * time.Minute)
+		here(one, "ann", "s1", "t1", "/a")
+		time.Sleep(4 * time.Minute)
+		require.Equal(t, "ann:/a", shown(t, one))
+		one.Close()
+	})
+}
+
+// While the log is down nobody is held up, and nobody leaves.
+func TestLogDown(t *testing.T) {
+	for _, outage := range []time.Duration{10 * time.Second, time.Hour} {
+		t.Run(outage.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				book := newBook()
+				var log bytes.Buffer
+				logger := slog.New(slog.NewTextHandler(&log, nil))
+				var gone atomic.Int32
+				cfg := func() presence.Config {
+					return presence.Config{Log: book.instance(), OnGone: func(presence.Gone) { gone.Add(1) }, Logger: logger}
+				}
+				one, two := newTracker(t, cfg()), newTracker(t, cfg())
+				here(one, "ann", "s1", "t1", "/a")
+				here(two, "bob", "s2", "t1", "/b")
+				time.Sleep(time.Second)
+				book.set(true)
+				begun := time.Now()
+				for i := 0; time.Since(begun) < outage; i++ {
+					at := time.Now()
+					here(one, "ann", "s1", "t1", "/a")
+					here(two, "bob", "s2", "t1", fmt.Sprint("/", i))
+					here(two, "cleo", "s3", "t1", "/c")
+					require.Equal(t, at, time.Now())
+					time.Sleep(5 * time.Second)
+				}
+				require.Equal(t, "ann:/a bob:/b", shown(t, one))
+				three := newTracker(t, cfg()) // starts in the outage, and does not wait for its end
+				require.Empty(t, shown(t, three))
+
+				book.set(false)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				require.Equal(t, shown(t, two), shown(t, one))
+				require.Equal(t, shown(t, two), shown(t, three))
+				require.Contains(t, shown(t, one), "cleo:/c")
+				require.Zero(t, gone.Load())
+				text := log.String()
+				require.Equal(t, 3, strings.Count(text, "nobody leaves"), "once for each instance")
+				require.GreaterOrEqual(t, strings.Count(text, "works again"), 3)
+				time.Sleep(10 * time.Minute)
+				require.Empty(t, shown(t, one))
+				require.Empty(t, shown(t, two))
+				require.EqualValues(t, 3*3, gone.Load())
+			})
+		})
+	}
+}
+
+// What the queue can't hold is told by the next beats.
+func TestQueueOverflows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := newBook()
+		var log bytes.Buffer
+		cfg := presence.Config{Log: book.instance(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		one := newTracker(t, cfg)
+		cfg.Log = book.instance()
+		two := newTracker(t, cfg)
+		synctest.Wait()
+		book.set(true)
+		const n = 20_000
+		beat := func() {
+			for i := range n {
+				here(one, "ann", fmt.Sprint("s", i), "t", "/")
+			}
+		}
+		beat()
+		book.set(false)
+		tabs := func() int {
+			count, err := two.Count(t.Context())
+			require.NoError(t, err)
+			return count.Tabs
+		}
+		time.Sleep(time.Minute)
+		require.Less(t, tabs(), n)
+		require.Contains(t, log.String(), "not told")
+		for tabs() < n {
+			beat()
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestReadersWaitForTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, presence.Config{Log: silent{}, OnGone: func(presence.Gone) { t.Error("gone") }})
+		here(tracker, "ann", "s1", "t1", "/a")
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := tracker.Online(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, _, err = tracker.User(ctx, "ann")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = tracker.Count(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, _, err = tracker.Subscribe(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// silent neither answers nor fails.
+type silent struct{}
+
+func (silent) Append(ctx context.Context, _ time.Duration, _ [][]byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (silent) Follow(ctx context.Context, _ time.Duration, _ func([]byte, time.Duration), _ func()) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// garbled is a log with a record of the fuzzer in it.
+type garbled struct {
+	silent
+	data []byte
+}
+
+func (g garbled) Follow(ctx context.Context, _ time.Duration, record func([]byte, time.Duration), live func()) error {
+	record(g.data, 0)
+	live()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A damaged record does no harm.
+func FuzzRecord(f *testing.F) {
+	book := newBook()
+	tracker := newTracker(f, presence.Config{Log: book.instance()})
+	here(tracker, "ann", "s1", "t1", "/a")
+	for range 1000 {
+		book.mu.Lock()
+		n := len(book.records)
+		book.mu.Unlock()
+		if n > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	f.Add(book.records[0])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tracker := newTracker(t, presence.Config{Log: garbled{data: data}})
+		count, err := tracker.Count(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, count.Tabs, 1)
+	})
+}
