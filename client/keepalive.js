@@ -101,7 +101,7 @@
 		const input = max(past(s.input), past(tab.input));
 		const rest =
 			config.mode === 'active'
-				? input + config.idle < at + idle + SECOND
+				? !input || input + config.idle < at + idle + SECOND
 				: (config.mode && tab.hidden) || (config.max && now - input > config.max);
 		const hold = capped || rest;
 		// Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
@@ -243,7 +243,7 @@
 
 	// What is in the way is for the server's configuration to change; the README explains both.
 	const halt = (why) => {
-		console.error('keepalive stopped: ' + why);
+		console.error('keepalive stopped:', why);
 		stop();
 	};
 
@@ -294,7 +294,7 @@
 			wanted = false;
 			dialog = dialogs.getElementById(mood + (gone ? reason : '')).cloneNode(true);
 			dialog.oncancel = mood === 'idle' && remain; // Escape
-			dialog.onclick = ({ target }) => target.name && (dialog.oncancel || hide)();
+			dialog.onclick = (event) => event.target.name && (dialog.oncancel || hide)();
 			dialog.onsubmit = () => emit('logout');
 			// In a shadow tree beside body neither the page's styles nor soft navigation reach it.
 			host = document.createElement('keepalive-dialog');
@@ -418,7 +418,7 @@
 			await sleep(SECOND);
 			await request(method, true);
 		} else if (status === 403) {
-			halt('403');
+			halt(403);
 		} else if (status === 200 && body?.idleMs >= 0 && body.lifetimeMs >= 0) {
 			save({
 				at: sent, // not the time of arrival: the server counted from before that

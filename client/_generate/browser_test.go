@@ -123,7 +123,7 @@ globalThis.document = Object.assign(listeners({}, above), {
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
 globalThis.URL = class { constructor(to, base) { this.href = base.split('?')[0].replace(/[^/]*$/, to); } };
 globalThis.AbortSignal = {timeout: (ms) => ms};
-globalThis.console = {error: host.error, debug: host.debug};
+globalThis.console = {error: (...words) => host.error(words.join(' ')), debug: host.debug};
 globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
 globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;

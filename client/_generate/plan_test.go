@@ -126,6 +126,7 @@ var planCases = []planCase{
 	{name: "active: not at each key", state: `{at: now - 9*min, idle: 20*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active'}`, in: time.Minute},
 	{name: "active: no input since", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now - 10*min}`, config: `{mode: 'active'}`, ask: "GET"},
 	{name: "active: no input ever", state: `{at: now, idle: 20*min, full: 20*min, life: 720*min}`, config: `{mode: 'active'}`, in: 10 * time.Minute},
+	{name: "active: nothing is known", state: `{}`, config: `{mode: 'active'}`, ask: "GET"},
 	{name: "active: input late in the interval", state: `{at: now - 19*min, idle: 20*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active'}`, ask: "POST"},
 	{name: "active: input that the last ping has counted", state: `{at: now - 5*min, idle: 18*min, full: 18*min, life: 720*min, input: now - 7*min}`, config: `{mode: 'active'}`, in: 5 * time.Minute},
 	{name: "active: input from the future", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now + 60*min}`, config: `{mode: 'active'}`, ask: "GET"},

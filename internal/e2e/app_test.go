@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,16 +33,16 @@ const pageHTML = `<!doctype html>
 <title>App</title>
 <script src="/recorder.js" nonce="` + nonce + `"></script>
 </head>
-<body><h1>App</h1></body>
+<body><main><h1>App</h1><form><label>Story <textarea id="story"></textarea></label></form></main></body>
 </html>
 `
 
 // recorder keeps what happens to the page, for the test to ask.
 const recorder = webdriver.Recorder + `
 window.recorded = [];
-for (const name of ['keepalive:ping', 'keepalive:expired', 'pageshow'])
-	(name === 'pageshow' ? window : document).addEventListener(name, event =>
-		recorded.push({ name, at: Date.now(), hidden: document.hidden, persisted: !!event.persisted }));
+for (const name of ['keepalive:ping', 'keepalive:warning', 'keepalive:expired', 'keepalive:resumed', 'keepalive:logout', 'pageshow'])
+	addEventListener(name, event =>
+		recorded.push({ name, at: Date.now(), hidden: document.hidden, persisted: !!event.persisted, detail: event.detail }));
 `
 
 // event is what recorder keeps.
@@ -49,6 +51,10 @@ type event struct {
 	At        int64 // ms since 1970
 	Hidden    bool
 	Persisted bool
+	Detail    struct {
+		Reason string
+		Data   any
+	}
 }
 
 func (e event) time() time.Time { return time.UnixMilli(e.At) }
@@ -61,6 +67,8 @@ func events(b *webdriver.Browser, name string) []event {
 // ping is a request to the ping endpoint, as the server saw it.
 type ping struct {
 	at         time.Time
+	method     string
+	body       string
 	status     int
 	retryAfter string
 }
@@ -75,14 +83,18 @@ type app struct {
 	seen []ping
 }
 
-func newApp(t *testing.T, idle, lifetime time.Duration) *app {
+func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepalive.Config)) *app {
 	a := &app{sm: scs.New()}
 	a.sm.IdleTimeout, a.sm.Lifetime = idle, lifetime
 	a.sm.Cookie.Name = strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()) // ports do not tell cookies apart
 	a.sm.Store = failingStore{memstore.New(), &a.down}
 	// Warnings that the idle timeout is short are true here.
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	km, err := keepalive.New(a.sm, keepalive.Config{Logger: logger})
+	cfg := keepalive.Config{Logger: logger}
+	for _, f := range change {
+		f(&cfg)
+	}
+	km, err := keepalive.New(a.sm, cfg)
 	require.NoError(t, err)
 
 	mux := http.NewServeMux()
@@ -91,10 +103,11 @@ func newApp(t *testing.T, idle, lifetime time.Duration) *app {
 		a.page(w, r)
 	})
 	mux.HandleFunc("/page", a.page)
-	mux.HandleFunc("POST /logout", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := a.sm.Destroy(r.Context()); err != nil {
 			panic(err)
 		}
+		_, _ = fmt.Fprint(w, "signed out")
 	})
 	mux.HandleFunc("/recorder.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
@@ -104,11 +117,16 @@ func newApp(t *testing.T, idle, lifetime time.Duration) *app {
 	handler := km.LoadAndSave(mux)
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		noted := &statusWriter{w, http.StatusOK}
+		var body bytes.Buffer
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &body), r.Body}
 		handler.ServeHTTP(noted, r)
 		if r.URL.Path == km.Path()+"ping" {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			a.seen = append(a.seen, ping{time.Now(), noted.status, w.Header().Get("Retry-After")})
+			a.seen = append(a.seen, ping{time.Now(), r.Method, body.String(), noted.status, w.Header().Get("Retry-After")})
 		}
 	}))
 	t.Cleanup(a.Close)
@@ -139,6 +157,12 @@ func (a *app) pings(since time.Time) []ping {
 func (a *app) login(t *testing.T, b *webdriver.Browser) string {
 	t.Helper()
 	b.Navigate(a.URL + "/login")
+	return a.token(t, b)
+}
+
+// token returns the current page's session token.
+func (a *app) token(t *testing.T, b *webdriver.Browser) string {
+	t.Helper()
 	for _, cookie := range b.Cookies() {
 		if cookie.Name == a.sm.Cookie.Name {
 			return cookie.Value

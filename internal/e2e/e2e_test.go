@@ -21,8 +21,9 @@ const slack = 3 * time.Second
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests mostly wait, so all engines can do that at once, on any number of cores.
-	if err := flag.Set("test.parallel", strconv.Itoa(len(webdriver.Engines))); err != nil {
+	// The tests mostly wait, so all engines can do that at once, on any number of cores: one browser of each for
+	// TestBrowsers and for TestModes, and that of TestThrottledPage.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*len(webdriver.Engines)+1)); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
@@ -31,8 +32,8 @@ func TestMain(m *testing.M) {
 func TestBrowsers(t *testing.T) {
 	for _, engine := range webdriver.Engines {
 		t.Run(string(engine), func(t *testing.T) {
+			b := webdriver.Start(t, engine) // one after another
 			t.Parallel()
-			b := webdriver.Start(t, engine)
 			for _, test := range []struct {
 				name string
 				run  func(t *testing.T, b *webdriver.Browser)
@@ -47,6 +48,19 @@ func TestBrowsers(t *testing.T) {
 				{"logout unseen", testLogoutUnseen},
 				{"policies", testPolicies},
 				{"policy that blocks", testBlockingPolicy},
+				{"warning", testWarning},
+				{"warning offline", testWarningOffline},
+				{"lifetime warning", testLifetimeWarning},
+				{"sign in again", testSignInAgain},
+				{"blank", testBlank},
+				{"own dialogs", testOwnDialogs},
+				{"dialogs under policies", testDialogPolicies},
+				{"look", testLook},
+				{"turbo", testTurbo},
+				{"htmx", testHTMX},
+				{"spa", testSPA},
+				{"csrf", testCSRF},
+				{"presence", testPresence},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.run(t, fresh(t, b)) })
 			}
@@ -58,6 +72,7 @@ func TestBrowsers(t *testing.T) {
 			}
 		})
 	}
+	t.Parallel() // now that the browsers run, the other tests may start theirs
 }
 
 // fresh leaves the browser with one new window.

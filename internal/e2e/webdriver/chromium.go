@@ -5,6 +5,7 @@ import "path/filepath"
 func (b *Browser) startChromium(flags []string) (capabilities map[string]any) {
 	b.t.Helper()
 	binary := find(b.t, "chromium")
+	flags, _ = withoutJavaScript(flags, "--blink-settings=scriptEnabled=false")
 	b.spawn(nil, find(b.t, "chromedriver"), "--port=0")
 	b.conn = &remote{address: "http://127.0.0.1:" + b.await("chromedriver.log", `successfully on port (\d+)`)}
 	return map[string]any{

@@ -61,6 +61,40 @@ func (b *Browser) SendKeys(css, text string) {
 	b.call(nil, "ElementSendKeys", map[string]any{"id": b.find(css), "text": text})
 }
 
+// Keys that have no character (WebDriver §17.4.2).
+const (
+	Enter  = "\uE007"
+	Escape = "\uE00C"
+	Tab    = "\uE004"
+)
+
+// Press types into whatever has the focus, as a keyboard does.
+func (b *Browser) Press(keys string) {
+	b.t.Helper()
+	var strokes []map[string]any
+	for _, key := range keys {
+		for _, kind := range []string{"keyDown", "keyUp"} {
+			strokes = append(strokes, map[string]any{"type": kind, "value": string(key)})
+		}
+	}
+	b.perform(map[string]any{"type": "key", "id": "keyboard", "actions": strokes})
+}
+
+// Point moves the mouse, and clicks if told to.
+func (b *Browser) Point(x, y int, click bool) {
+	b.t.Helper()
+	moves := []map[string]any{{"type": "pointerMove", "duration": 50, "x": x, "y": y}}
+	if click {
+		moves = append(moves, map[string]any{"type": "pointerDown", "button": 0}, map[string]any{"type": "pointerUp", "button": 0})
+	}
+	b.perform(map[string]any{"type": "pointer", "id": "mouse", "actions": moves})
+}
+
+func (b *Browser) perform(source map[string]any) {
+	b.t.Helper()
+	b.call(nil, "PerformActions", map[string]any{"actions": []any{source}})
+}
+
 // NewWindow opens a "tab" or a "window" and returns its handle. The current window stays the one that commands go to.
 func (b *Browser) NewWindow(kind string) string {
 	b.t.Helper()
@@ -197,6 +231,12 @@ func (b *Browser) Freeze() {
 func (b *Browser) Thaw() {
 	b.t.Helper()
 	b.devTools("Page.setWebLifecycleState", map[string]any{"state": "active"})
+}
+
+// Crash kills the process of the current page; Chromium only. SwitchTo must follow.
+func (b *Browser) Crash() {
+	b.t.Helper()
+	_, _ = b.conn.call("DevTools", map[string]any{"cmd": "Page.crash", "params": map[string]any{}}) // nobody is left to answer
 }
 
 // Offline cuts the current page off the network, or connects it again; Chromium only.

@@ -30,7 +30,12 @@ func (b *Browser) startFirefox(flags []string) {
 	if err := os.Mkdir(profile, 0o700); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(preferences), 0o600); err != nil {
+	set := preferences
+	flags, off := withoutJavaScript(flags)
+	if off {
+		set += `user_pref("javascript.enabled", false);`
+	}
+	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(set), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
 	args := append([]string{"--headless", "--marionette", "--no-remote", "--profile", profile}, flags...)

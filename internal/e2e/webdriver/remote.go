@@ -20,6 +20,7 @@ var routes = map[string]string{
 	"FindElement":        "POST /element",
 	"ElementClick":       "POST /element/{id}/click",
 	"ElementSendKeys":    "POST /element/{id}/value",
+	"PerformActions":     "POST /actions",
 	"NewWindow":          "POST /window/new",
 	"GetWindowHandle":    "GET /window",
 	"GetWindowHandles":   "GET /window/handles",

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,18 @@ type Browser struct {
 // conn carries commands, by the names that Marionette gives them.
 type conn interface {
 	call(name string, params map[string]any) (json.RawMessage, error)
+}
+
+// NoJavaScript is a flag for Start that every engine takes: pages run no script, and nor do Script and AsyncScript.
+const NoJavaScript = "no-javascript"
+
+// withoutJavaScript takes NoJavaScript out of flags, or puts the engine's own in its place.
+func withoutJavaScript(flags []string, own ...string) ([]string, bool) {
+	i := slices.Index(flags, NoJavaScript)
+	if i < 0 {
+		return flags, false
+	}
+	return slices.Concat(flags[:i], own, flags[i+1:]), true
 }
 
 // Start runs a browser until the test ends. Flags are added to the browser's command line.

@@ -9,6 +9,7 @@ import (
 func (b *Browser) startWebKit(flags []string) (capabilities map[string]any) {
 	b.t.Helper()
 	binary := find(b.t, "/usr/lib/*/webkit2gtk-4.1/MiniBrowser", "/usr/libexec/webkit2gtk-4.1/MiniBrowser")
+	flags, _ = withoutJavaScript(flags, "--enable-javascript=false")
 	b.spawn(nil, find(b.t, "Xvfb"), "-displayfd", "1", "-screen", "0", "1280x1024x24")
 	display := b.await("Xvfb.log", `(?m)^(\d+)$`)
 
