@@ -56,6 +56,7 @@ func TestBrowsers(t *testing.T) {
 				{"own dialogs", testOwnDialogs},
 				{"dialogs under policies", testDialogPolicies},
 				{"look", testLook},
+				{"demo", testDemo},
 				{"turbo", testTurbo},
 				{"htmx", testHTMX},
 				{"spa", testSPA},

@@ -74,7 +74,7 @@ func start(t *testing.T, example string) string {
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
-	return strings.Fields(line)[1] // Open http://…
+	return strings.TrimSuffix(strings.Fields(line)[1], ":") // Open http://…
 }
 
 // page waits for a page of an example, and for its library to have finished with it.
@@ -218,4 +218,22 @@ func testCSRF(t *testing.T, b *webdriver.Browser) {
 		return webdriver.Script[bool](b, "return document.querySelector('textarea')?.defaultValue === 'It was'")
 	})
 	user(t, b, "Ann")
+}
+
+// The first thing that one sees of this project.
+func testDemo(t *testing.T, b *webdriver.Browser) {
+	b.Navigate(start(t, "demo"))
+	b.SendKeys("input[name=name]", "Ann")
+	b.Press(webdriver.Enter)
+	within(t, slack, "the form", func() bool { return strings.HasSuffix(b.URL(), "/with/") })
+	b.SendKeys("#story", "It was")
+	shows := func(text string) bool {
+		return webdriver.Script[bool](b, "return document.querySelector('main').innerText.includes(arguments[0])", text)
+	}
+	within(t, exampleIdle+2*slack, "the end of the session without keepalive", func() bool { return shows("Ended after") })
+	time.Sleep(exampleIdle)
+	require.Empty(t, webdriver.Script[string](b, "return document.getElementById('silent').textContent"))
+	require.False(t, shown(b).Open)
+	webdriver.Script[any](b, "setTimeout(() => document.querySelector('#claim button').click(), 100)")
+	within(t, 2*slack, "the claim has arrived", func() bool { return shows("Your claim of 2 words has arrived") })
 }

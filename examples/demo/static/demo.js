@@ -219,9 +219,10 @@
 	});
 
 	// Another tab has signed in again.
-	document.addEventListener('keepalive:resumed', () => {
+	const back = () => {
 		expired.hidden = true;
-	});
+	};
+	document.addEventListener('keepalive:resumed', back);
 
 	// Sent now, the claim would be lost with the page.
 	document.getElementById('claim').addEventListener('submit', (event) => {
