@@ -22,8 +22,9 @@ const slack = 3 * time.Second
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// The tests mostly wait, so all engines can do that at once, on any number of cores: one browser of each for
-	// TestBrowsers and for TestModes, and that of TestThrottledPage.
-	if err := flag.Set("test.parallel", strconv.Itoa(2*len(webdriver.Engines)+1)); err != nil {
+	// TestBrowsers and for TestModes, and what TestThrottledPage and
+	// TestKilledBrowsers wait for.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*len(webdriver.Engines)+2)); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())

@@ -1,11 +1,14 @@
 package e2e_test
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,4 +98,47 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	on(slack, "Ben again", "/")
 	ben.CloseWindow()
 	on(slack+grace, "that he has gone")
+}
+
+// A browser that is killed says nothing, and the time to live has the last word. Until then its page is on the board.
+func TestKilledBrowsers(t *testing.T) {
+	const ttl = 3 * time.Minute
+	var a *app
+	tracker, err := presence.New(presence.Config{
+		TTL:      ttl,
+		Identify: func(r *http.Request) (string, any) { return a.sm.GetString(r.Context(), "user"), nil },
+	})
+	require.NoError(t, err)
+	t.Cleanup(tracker.Close)
+	a = newApp(t, 20*time.Minute, time.Hour, func(c *keepalive.Config) {
+		c.Presence = keepalive.PresencePath
+		c.Observer = func(e keepalive.Event) {
+			if e.Kind == keepalive.EventHere { // as if no page ever said that it is left
+				tracker.Observe(e.Request, presence.Beat{Session: e.Session, Tab: e.Tab, Path: e.Page, Sent: e.Sent})
+			}
+		}
+	})
+	sessions := func() int {
+		counts, err := tracker.Count(t.Context())
+		require.NoError(t, err)
+		return counts.Sessions
+	}
+	for i, engine := range webdriver.Engines {
+		t.Run(string(engine), func(t *testing.T) {
+			b := webdriver.Start(t, engine) // until the end of this function
+			a.login(t, b)
+			within(t, slack, "the page is there", func() bool { return sessions() == i+1 })
+			if engine == webdriver.Chromium {
+				b.Crash()
+			}
+		})
+	}
+	t.Parallel()
+	killed := time.Now()
+	within(t, ttl+slack, "they are forgotten", func() bool {
+		if time.Since(killed) < ttl-time.Minute {
+			require.Positive(t, sessions(), "after %v", time.Since(killed))
+		}
+		return sessions() == 0
+	})
 }
