@@ -36,7 +36,8 @@ func testBlockingPolicy(t *testing.T, b *webdriver.Browser) {
 	var console []string
 	within(t, idle/2+slack, "a message in the console", func() bool {
 		console = append(console, b.Console()...)
-		return strings.Contains(strings.Join(console, "\n"), "keepalive stopped: connect-src")
+		// Chromium's driver quotes each word.
+		return strings.Contains(strings.ReplaceAll(strings.Join(console, "\n"), `"`, ""), "keepalive stopped: connect-src")
 	})
 	time.Sleep(2 * idle)
 	console = append(console, b.Console()...)
