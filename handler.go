@@ -42,6 +42,9 @@ const retryAfter = "5"
 // shorten what the ping gains. A number that can't be read answers 400. With
 // Config.Payload the answer has its result as data.
 //
+// POST here and POST leave carry tab, page and sent as such a form. They answer 204,
+// or 400 without a good tab; here also 401 and 503.
+//
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. (Below the Manager's own LoadAndSave cookies last until
 // the deadline, and pings send none.)

@@ -144,7 +144,7 @@ type Config struct {
 	// until the app dispatches the event keepalive:check on document.
 	Anonymous bool
 
-	// CrossOrigin guards POST requests to the ping endpoint. Default: a new
+	// CrossOrigin guards POST requests to the endpoints. Default: a new
 	// http.CrossOriginProtection, which lets the page's own origin pass.
 	CrossOrigin *http.CrossOriginProtection
 
@@ -161,7 +161,8 @@ type Config struct {
 	// of use.
 	Logger *slog.Logger
 
-	// Observer is told what happens to sessions. It is called in the request's
+	// Observer is told what happens to sessions. Where scs's LoadAndSave is kept,
+	// that is what the endpoints see, and no touch, save or end. It is called in the request's
 	// goroutine, possibly from many at once, and must not block. Default: nil.
 	Observer func(Event)
 }
@@ -205,7 +206,8 @@ const (
 	// EventPing is a ping, or a frame of Config.NoScript, that touched a live
 	// session.
 	EventPing EventKind = "ping"
-	// EventGone is a ping or a frame that found no live session.
+	// EventGone is a ping, a frame or a page that says it is open for which there
+	// is no live session.
 	EventGone EventKind = "gone"
 	// EventTouch is an ordinary read-only request that moved the expiry.
 	EventTouch EventKind = "touch"
@@ -219,7 +221,8 @@ const (
 	EventRenew EventKind = "renew"
 	// EventDestroy is a request that destroyed its session.
 	EventDestroy EventKind = "destroy"
-	// EventHere is a page that says it is open: at once, when its address changes,
+	// EventHere is a page that says it is open: at once, when its address changes
+	// (without a page load in some browsers only with the next of these),
 	// and each minute, or twice in an idle timeout that is shorter than two. Tab
 	// and Page are set. It extends nothing.
 	EventHere EventKind = "here"
@@ -235,7 +238,8 @@ type Event struct {
 	Kind EventKind
 
 	// Request is the request that caused it. Its context holds the session,
-	// except for EventPing, EventGone and EventLeave. It must not be kept.
+	// except for EventPing, EventGone, EventLeave and most of EventError. It must
+	// not be kept.
 	Request *http.Request
 
 	// Session names the session for as long as its token lasts, and the process
@@ -379,7 +383,10 @@ func validPath(p string) bool {
 // checkURL tells what is wrong with a URL that pages are to link to.
 func checkURL(field, raw string) error {
 	u, err := url.Parse(raw)
-	if err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https") && u.Opaque == "" {
+	switch {
+	case raw == "",
+		err == nil && u.Scheme == "" && strings.HasPrefix(raw, "/"),
+		err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return nil
 	}
 	return fmt.Errorf("keepalive: Config.%s is %q; write a path such as %q, or a URL of http or https", field, raw, "/login")

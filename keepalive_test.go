@@ -40,6 +40,8 @@ func TestNewRefuses(t *testing.T) {
 		{name: "login by script", cfg: keepalive.Config{LoginURL: "javascript:alert(1)"}, want: []string{`Config.LoginURL is "javascript:alert(1)"`}},
 		{name: "login by script with a path", cfg: keepalive.Config{LoginURL: "javascript://x/%0aalert(1)"}, want: []string{"Config.LoginURL"}},
 		{name: "login by mail", cfg: keepalive.Config{LoginURL: "mailto:x"}, want: []string{"Config.LoginURL"}},
+		{name: "login relative to each page", cfg: keepalive.Config{LoginURL: "login"}, want: []string{"Config.LoginURL"}},
+		{name: "login without a host", cfg: keepalive.Config{LoginURL: "https://:443/in"}, want: []string{"Config.LoginURL"}},
 		{name: "login that is no URL", cfg: keepalive.Config{LoginURL: "http://%zz"}, want: []string{"Config.LoginURL"}},
 		{name: "logout by script", cfg: keepalive.Config{LogoutURL: "JavaScript:alert(1)"}, want: []string{"Config.LogoutURL"}},
 		{name: "logout as data", cfg: keepalive.Config{LogoutURL: "data:text/html,x"}, want: []string{"Config.LogoutURL"}},
@@ -76,7 +78,7 @@ func TestNewAccepts(t *testing.T) {
 		"visible and limit": {Mode: keepalive.PageVisible, MaxUnattended: time.Hour},
 		"active":            {Mode: keepalive.UserActive, WarnBefore: 20 * time.Second},
 		"frame":             {NoScript: true, Mode: keepalive.PageOpen},
-		"paths":             {LoginURL: "/login?next=%2F", LogoutURL: "logout"},
+		"paths":             {LoginURL: "/login?next=%2F", LogoutURL: "/logout"},
 		"URLs":              {LoginURL: "https://id.example/login#x", LogoutURL: "HTTP://localhost:8080/logout"},
 		"host":              {LoginURL: "//id.example/login"},
 	} {

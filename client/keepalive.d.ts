@@ -22,7 +22,10 @@ interface KeepaliveState {
 }
 
 interface Keepalive {
-	/** Extends the session now, as the warning's button does. It tries again until there is an answer. */
+	/**
+	 * Extends the session now, as the warning's button does. It tries again until there is an answer. After stop(), and after
+	 * a fault of the configuration that stands in the console, it does nothing.
+	 */
 	stay(): void;
 	/**
 	 * Asks now whether there is a session, and extends nothing. For apps that sign in or out without loading a page; the

@@ -165,8 +165,8 @@
 	// @ts-ignore
 	if (typeof document === 'undefined') return plan;
 
-	const script = /** @type {HTMLScriptElement|null} */ (document.currentScript);
-	if (!script?.src) return;
+	// Not there in a module or an inline script, which is an error in the console then.
+	const script = /** @type {HTMLScriptElement} */ (document.currentScript);
 	const data = script.dataset;
 	const url = new URL('ping', script.src).href;
 	const key = 'keepalive:' + url;
@@ -185,7 +185,8 @@
 		idle: +data.idle || SLICE,
 		mode: data.mode,
 		max: +data.max,
-		warn: data.warn ? max(+data.warn, 20 * SECOND) : 0, // WCAG 2.2.1
+		// @ts-ignore: it makes a number of it
+		warn: data.warn ? max(data.warn, 20 * SECOND) : 0, // WCAG 2.2.1
 	};
 	const active = config.mode === 'active';
 	const page = document.documentElement;
@@ -255,8 +256,11 @@
 		request.open('GET', url + '/../dialog?' + page.lang);
 		request.responseType = 'document'; // which Trusted Types allow
 		request.onload = () => {
-			dialogs = request.response;
-			tick();
+			// A page of a proxy's, or one to sign in, is not it: then the next tick asks again.
+			if (request.response?.getElementById('gone')) {
+				dialogs = request.response;
+				tick();
+			}
 		};
 		request.send();
 	};
@@ -280,17 +284,15 @@
 			if (!mood) {
 				look = was === 'gone'; // what the page knows may belong to the session before
 				emit('resumed');
-			} else if (emit(gone ? 'expired' : 'warning', { reason, ms: gone ? 0 : ms })) {
-				wanted = true;
-				if (gone && data.blank) {
-					document.body.remove();
-					document.title = location.host;
-				}
-				if (!dialogs) load();
+			} else wanted = emit(gone ? 'expired' : 'warning', { reason, ms: gone ? 0 : ms });
+			if (wanted && gone && data.blank) {
+				document.body?.remove();
+				document.title = location.host;
 			}
 		}
 		// A page in a frame of one that runs the script leaves it to that.
-		if (wanted && dialogs && !(frameElement && parent[guard])) {
+		if (wanted && !(frameElement && parent[guard])) {
+			if (!dialogs) return load();
 			wanted = false;
 			dialog = dialogs.getElementById(mood + (gone ? reason : '')).cloneNode(true);
 			dialog.oncancel = mood === 'idle' && remain; // Escape
@@ -310,7 +312,7 @@
 		}
 		if (!host || gone) return;
 		// Each second for the eye. For the ear every half minute, and when 20 s are left.
-		const seconds = max(1, Math.ceil(ms / SECOND));
+		const seconds = Math.ceil(max(1, ms / SECOND));
 		const [text, offline, status] = dialog.querySelectorAll('p');
 		let time = seconds + ' s';
 		try {
@@ -469,13 +471,14 @@
 
 	const on = (types, f, capture) => types.map((type) => addEventListener(type, f, capture));
 
-	// While the user is asked, input changes nothing: the dialog must not go under a click. Engines send pointermove also
+	// While the user is asked, input changes nothing: the dialog must not go under a click. While the dialog is still
+	// to come, it does. Engines send pointermove also
 	// where the page has moved under a pointer that rests.
 	if (active || config.max)
 		on(
 			['pointerdown', 'pointermove', 'keydown', 'wheel'],
 			(event) => {
-				if (event.isTrusted && !mood && (event.type !== 'pointermove' || event.movementX || event.movementY)) note(Date.now());
+				if (event.isTrusted && (!mood || wanted) && (event.type !== 'pointermove' || event.movementX || event.movementY)) note(Date.now());
 			},
 			true
 		);
@@ -483,6 +486,7 @@
 	const check = () => {
 		anonymous = stopped = false;
 		look = true;
+		PRESENCE: told = 0;
 		put({ input });
 		tick();
 	};
@@ -526,7 +530,7 @@
 	// Behind a service worker, or where an engine tells too little, one ping more is made.
 	try {
 		const visit = /** @type {any} */ (performance.getEntriesByType('navigation')[0]);
-		if (!anonymous && visit.transferSize > 0 && visit.type !== 'back_forward' && !visit.deliveryType && !visit.workerStart) {
+		if (!anonymous && visit.transferSize && visit.type !== 'back_forward' && !visit.deliveryType && !visit.workerStart) {
 			// performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
 			const at = Date.now() - performance.now() + visit.requestStart;
 			woken = 0;

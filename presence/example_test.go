@@ -23,7 +23,7 @@ func Example() {
 			return sessions.GetString(r.Context(), "user"), nil
 		},
 		OnGone: func(g presence.Gone) {
-			log.Printf("%s has left; unlock what they edited", g.User)
+			log.Printf("no page of session %s of %s is open; unlock what it edited", g.Session, g.User)
 		},
 	})
 	if err != nil {

@@ -35,7 +35,7 @@
 // Presence is personal data. Nothing is tracked for which [Config.Identify] names
 // no user, no handler is mounted by itself, and [Tracker.Handler] MUST stand
 // behind the app's own authorization. A page that a user only looks at may be
-// shown to others: pages whose paths are secret SHOULD be left out by Identify.
+// shown to others: where a path is secret, Beat.Path SHOULD be left empty.
 //
 // Requests to the handler SHOULD be named by keepalive's Config.Passive, or
 // whoever watches keeps the own session alive.
@@ -72,7 +72,7 @@ type Config struct {
 
 	// Identify tells who sent a request, and what else of them is to be shown: of
 	// meta, what encoding/json makes of it, up to 1 KB. The user "" is not
-	// tracked. It is called at a tab's first beat and whenever its page changes,
+	// tracked, and what was tracked of the session ends. It is called at a tab's first beat and whenever its page changes,
 	// possibly from many goroutines at once. The last answer holds for all tabs
 	// of the session, and meta for all sessions of the user. Required.
 	Identify func(r *http.Request) (user string, meta any)
@@ -107,6 +107,8 @@ type Config struct {
 	// OnGone is told when no page of a session is open any more: after the grace,
 	// when the beats stop, when the session ends. The app can free what it held
 	// for the session then; the session itself lives on, unless the app ends it.
+	// The user may have other sessions (see User), and a token that was renewed
+	// without loading a page ends one and begins another.
 	// Calls come one at a time, from a goroutine that serves no request; while
 	// one runs nobody else leaves. With Log they come on every instance, and must
 	// do no harm when repeated. Default: nil.
@@ -116,8 +118,9 @@ type Config struct {
 	// Default: nil, there is one instance.
 	Log Log
 
-	// Logger is told of values that can't be tracked and of failures of Log, once
-	// each until it works again. Default: slog.Default() at the time of use.
+	// Logger is told of values that can't be tracked, of the first tab beyond
+	// MaxTotal, and of failures of Log, once each until it works again. Default:
+	// slog.Default() at the time of use.
 	Logger *slog.Logger
 }
 
@@ -324,7 +327,12 @@ func (t *Tracker) tick() {
 		t.gone = nil
 		t.mu.Unlock()
 		for _, g := range gone {
-			t.cfg.OnGone(g)
+			t.mu.Lock()
+			closed := t.closed
+			t.mu.Unlock()
+			if !closed {
+				t.cfg.OnGone(g)
+			}
 		}
 	}
 	t.mu.Lock()

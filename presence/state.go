@@ -181,7 +181,7 @@ func (t *Tracker) refresh(r *record, now int32) (ok, tell bool) {
 		tell = !b.leaving
 		t.leave(ti, now)
 		return true, tell
-	case !same, r.user != "" && !t.known(r, si):
+	case !same, b.leaving && r.user == "", r.user != "" && !t.known(r, si): // who has come back may be somebody else
 		return false, false
 	case t.link != nil && !b.leaving && now-b.seen < t.ttl/16:
 		return true, false // too soon to tell others, who are to know the same

@@ -210,7 +210,7 @@ func (p *Pinger) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Vary", "Accept")
+		h.Add("Vary", "Accept")
 		h.Set("X-Content-Type-Options", "nosniff")
 		if !readOnly(w, r) {
 			return

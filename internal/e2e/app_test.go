@@ -79,6 +79,8 @@ type app struct {
 	sm   *scs.SessionManager
 	down atomic.Bool // the store fails
 
+	noDialogs atomic.Bool // a proxy answers for them, with a page of its own
+
 	mu   sync.Mutex
 	seen []ping
 }
@@ -122,6 +124,12 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 			io.Reader
 			io.Closer
 		}{io.TeeReader(r.Body, &body), r.Body}
+		if a.noDialogs.Load() && r.URL.Path == km.Path()+"dialog" {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = fmt.Fprint(w, "<!doctype html><title>Bad gateway</title>")
+			return
+		}
 		handler.ServeHTTP(noted, r)
 		if r.URL.Path == km.Path()+"ping" {
 			a.mu.Lock()

@@ -152,6 +152,20 @@ func testWarningOffline(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "It was", story(b))
 }
 
+// A dialog that can't be had does not keep the user from using the page, and comes when it can.
+func testLateDialog(t *testing.T, b *webdriver.Browser) {
+	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.Mode, c.WarnBefore = keepalive.UserActive, warn })
+	a.noDialogs.Store(true)
+	token := a.login(t, b)
+	within(t, longIdle-warn+2*slack, "keepalive:warning", func() bool { return len(events(b, "keepalive:warning")) == 1 })
+	require.False(t, shown(b).Open)
+	b.SendKeys("#story", "It was")
+	within(t, slack, "keepalive:resumed", func() bool { return len(events(b, "keepalive:resumed")) == 1 })
+	require.True(t, a.alive(t, token))
+	a.noDialogs.Store(false)
+	require.Equal(t, "stay", asked(t, b, longIdle-warn+2*slack).Focus)
+}
+
 func testLifetimeWarning(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, longIdle+4*time.Second, func(c *keepalive.Config) { c.WarnBefore, c.LoginURL = warn, "/login" })
 	a.login(t, b)

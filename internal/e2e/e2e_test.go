@@ -51,6 +51,7 @@ func TestBrowsers(t *testing.T) {
 				{"policy that blocks", testBlockingPolicy},
 				{"warning", testWarning},
 				{"warning offline", testWarningOffline},
+				{"late dialog", testLateDialog},
 				{"lifetime warning", testLifetimeWarning},
 				{"sign in again", testSignInAgain},
 				{"blank", testBlank},

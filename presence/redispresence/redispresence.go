@@ -1,7 +1,7 @@
 // Package redispresence lets the instances of an app know the same presence, by a
 // stream in Redis.
 //
-//	log := redispresence.New(redis.NewClient(&redis.Options{Addr: addr}))
+//	log := redispresence.New(redis.NewClient(&redis.Options{Addr: addr}), redispresence.Options{})
 //	tracker, err := presence.New(presence.Config{Log: log, …})
 //
 // It needs Redis 6.2, and is tested with 7.0. There is one key, so that a cluster
@@ -28,6 +28,7 @@ import (
 )
 
 // Options say where the stream is. The zero value of each field is its default.
+// Fields must be named in literals.
 type Options struct {
 	_ [0]func()
 
