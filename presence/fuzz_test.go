@@ -67,9 +67,9 @@ func FuzzTracker(f *testing.F) {
 				m := model[session+tab]
 				switch op >> 5 {
 				case 0, 1, 2, 3:
-					same := m != nil && m.path == path
+					same := m != nil && m.path == path && !m.leaving
 					here(tracker, user, session, tab, path)
-					if same { // nobody is asked who it is
+					if same { // nobody is asked who it is, as nobody has left
 						m.due, m.leaving = now.Add(ttl), false
 						break
 					}
