@@ -7,8 +7,8 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/gob"
 )
 
-// deadlineOf returns how to read a session's deadline from data that codec
-// wrote.
+// deadlineOf returns a function that reads a session's deadline from data that
+// codec wrote.
 func deadlineOf(codec scs.Codec) func([]byte) (time.Time, error) {
 	switch codec.(type) {
 	case scs.GobCodec, *scs.GobCodec:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,8 +17,8 @@ const (
 	// EventPing is a ping, or a frame of Config.NoScript, that touched a live
 	// session.
 	EventPing EventKind = "ping"
-	// EventGone is a ping, a frame or a page that says it is open for which there
-	// is no live session.
+	// EventGone is a ping, a frame or an EventHere for which there is no live
+	// session.
 	EventGone EventKind = "gone"
 	// EventTouch is an ordinary read-only request that moved the expiry.
 	EventTouch EventKind = "touch"
@@ -31,19 +32,22 @@ const (
 	EventRenew EventKind = "renew"
 	// EventDestroy is a request that destroyed its session.
 	EventDestroy EventKind = "destroy"
-	// EventHere is a page that says it is open: at once, when its address changes
-	// (without a page load in some browsers only with the next of these),
-	// and each minute, or twice in an idle timeout that is shorter than two. Tab
-	// and Page are set. It extends nothing.
+	// EventHere is a page that reports that it is open. It does so at once, when its
+	// address changes, and each minute, or twice in an idle timeout that is shorter
+	// than two minutes. Some browsers report an address that changed without a page
+	// load only with the next of these. Tab, Page and Sent are set. It extends
+	// nothing.
 	EventHere EventKind = "here"
-	// EventLeave is a page that says it is left, by closing or navigation. Tab is
-	// set. It may never come, and does not mean that there was a session.
+	// EventLeave is a page that reports that it is left, by closing or navigation.
+	// Tab and Sent are set. It may never come, and does not mean that there was a
+	// session.
 	EventLeave EventKind = "leave"
 	// EventError is an error of the store or of Config.Payload. Err is set.
 	EventError EventKind = "error"
 )
 
-// Event is something that happened to a session.
+// Event is something that happened to a session. Fields that its kind does not
+// set are zero.
 type Event struct {
 	Kind EventKind
 
@@ -52,9 +56,10 @@ type Event struct {
 	// not be kept.
 	Request *http.Request
 
-	// Session names the session for as long as its token lasts, and the process
-	// runs, but for Config.Salt. It is a salted hash, from which the token can't
-	// be found. Empty when the request brought no token.
+	// Session is the session's name. It stays the same for as long as the session
+	// has its token, in one process, or in all that have the same Config.Salt. It is
+	// a salted hash that does not reveal the token. It is empty when the request
+	// brought no token.
 	Session string
 
 	// Expiry is when the session ends if nothing touches it again, for
@@ -64,63 +69,99 @@ type Event struct {
 	// Deadline is when the session ends whatever happens, where Expiry is set.
 	Deadline time.Time
 
-	// Tab and Page are what the page said, for EventHere, and Tab for EventLeave:
-	// the name of the tab among all tabs of the session, and the page's path. They
-	// are no more than 32 and 2,000 bytes long and valid UTF-8, but else anything.
-	Tab, Page string
+	// Tab is the name of the tab among all tabs of the session, for EventHere and
+	// EventLeave. The page chose it: valid UTF-8 of 1 to 32 bytes, but else anything.
+	Tab string
+
+	// Page is the path of the page, for EventHere. The page reported it: valid
+	// UTF-8 of up to 2,000 bytes, but else anything.
+	Page string
 
 	// Sent is the page's clock in milliseconds since 1970, for EventHere and
-	// EventLeave: a page that is left and the one that comes after it in the same
-	// tab may arrive in the wrong order. 0 where it said none.
+	// EventLeave. It puts them in order: the report of a page that is left may
+	// arrive after that of the next page in the same tab. 0 where it is unknown.
 	Sent int64
 
 	// Err is the error, for EventError.
 	Err error
 }
 
-// failed reports an error of the store. One that only says that the client has
-// gone is nobody's concern.
-func (m *Manager) failed(r *http.Request, key, doing string, err error) {
+// events publishes what happens to sessions, and logs it.
+type events struct {
+	logger   *slog.Logger // nil for slog.Default()
+	observer func(Event)  // nil for none
+	salt     []byte
+	noticed  [noticeCount]atomic.Bool
+}
+
+// notice is something that is logged only once.
+type notice int
+
+const (
+	noticeInsideSCS notice = iota // the LoadAndSave of scs runs outside
+	noticeAroundSCS               // the LoadAndSave of scs runs inside
+	noticePolicy                  // a Content-Security-Policy is in the way
+	noticePayload                 // Config.Payload writes
+	noticeCount
+)
+
+// firstTime reports whether n has not been noticed before.
+func (e *events) firstTime(n notice) bool {
+	return !e.noticed[n].Load() && !e.noticed[n].Swap(true)
+}
+
+func (e *events) log() *slog.Logger {
+	if e.logger != nil {
+		return e.logger
+	}
+	return slog.Default()
+}
+
+// storeFailed reports an error of the store. An error that only says that the
+// client has gone concerns nobody.
+func (e *events) storeFailed(r *http.Request, key, what string, err error) {
 	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		return
 	}
-	m.log().Error("keepalive: "+doing, "session", m.name(key), "error", err)
-	m.observe(Event{Kind: EventError, Request: r, Err: err}, key)
+	e.log().Error("keepalive: "+what, "session", e.sessionName(key), "error", err)
+	e.publish(Event{Kind: EventError, Request: r, Err: err}, key)
 }
 
-func (m *Manager) observe(e Event, key string) {
-	tracing := m.tracing(e.Request)
-	if tracing || m.cfg.Observer != nil {
-		e.Session = m.name(key)
+// publish logs an event of the session with the given key, and gives it to the
+// observer.
+func (e *events) publish(event Event, key string) {
+	tracing := e.tracing(event.Request)
+	if tracing || e.observer != nil {
+		event.Session = e.sessionName(key)
 	}
 	if tracing {
-		args := []any{"session", e.Session}
-		if !e.Expiry.IsZero() {
-			args = append(args, "expiry", e.Expiry, "deadline", e.Deadline)
+		args := []any{"session", event.Session}
+		if !event.Expiry.IsZero() {
+			args = append(args, "expiry", event.Expiry, "deadline", event.Deadline)
 		}
-		m.trace(e.Request, string(e.Kind), args...)
+		e.trace(event.Request, string(event.Kind), args...)
 	}
-	if m.cfg.Observer != nil {
-		m.cfg.Observer(e)
+	if e.observer != nil {
+		e.observer(event)
 	}
 }
 
-// tracing tells whether trace would log anything. To be asked first, as even the
-// arguments of trace cost allocations.
-func (m *Manager) tracing(r *http.Request) bool {
-	return m.log().Enabled(r.Context(), slog.LevelDebug)
+// tracing reports whether trace would log anything. It is asked first, as even
+// the arguments of trace cost allocations.
+func (e *events) tracing(r *http.Request) bool {
+	return e.log().Enabled(r.Context(), slog.LevelDebug)
 }
 
 // trace logs a decision.
-func (m *Manager) trace(r *http.Request, what string, args ...any) {
-	m.log().DebugContext(r.Context(), "keepalive: "+what, append(args, "method", r.Method, "path", r.URL.Path)...)
+func (e *events) trace(r *http.Request, what string, args ...any) {
+	e.log().DebugContext(r.Context(), "keepalive: "+what, append(args, "method", r.Method, "path", r.URL.Path)...)
 }
 
-// name is how a session is called in logs and events.
-func (m *Manager) name(key string) string {
+// sessionName returns the name of a session in logs and events, "" for no key.
+func (e *events) sessionName(key string) string {
 	if key == "" {
 		return ""
 	}
-	sum := sha256.Sum256(append(append(make([]byte, 0, 128), m.salt...), key...))
+	sum := sha256.Sum256(append(append(make([]byte, 0, 128), e.salt...), key...))
 	return hex.EncodeToString(sum[:8])
 }

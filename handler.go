@@ -1,7 +1,6 @@
 package keepalive
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,37 +9,46 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 )
 
-// maxBody bounds what a ping may carry.
-const maxBody = 4 << 10
+const (
+	// maxBody bounds what a ping may carry.
+	maxBody = 4 << 10
+	// retryAfter is how many seconds a page waits after a ping that met a failing
+	// store.
+	retryAfter = "5"
+)
 
-// retryAfter is how many seconds a page waits after a ping that met a failing
-// store.
-const retryAfter = "5"
+// Header values that every ping sends. They are shared, because net/http only
+// reads them.
+var (
+	noSniff  = []string{"nosniff"}
+	jsonType = []string{"application/json"}
+)
 
 // Handler serves the endpoints below Config.Path, for programs that keep the
 // LoadAndSave of scs. It must stand outside of that, or every ping would write
-// back a copy of the session; if it finds itself inside, it says so once through
+// back a copy of the session. If it finds itself inside, it says so once through
 // Config.Logger.
 //
-//	POST ping         extends the session, never beyond its deadline
-//	GET  ping         looks and extends nothing
-//	GET  keepalive.js the script
-//	GET  dialog       the words and the look of its dialogs
-//	GET  frame        what Config.NoScript puts into pages; extends the session
-//	POST here, leave  what Config.Presence lets pages say; extends nothing
+//	POST ping                extends the session, never beyond its deadline
+//	GET  ping                reports how long it will last, and extends nothing
+//	GET  keepalive.js        the script
+//	GET  keepalive.debug.js  the readable script, for Config.Debug
+//	GET  dialog              the words and the look of its dialogs
+//	GET  frame               what Config.NoScript puts into pages; extends the session
+//	POST here, leave         what Config.Presence lets pages report; extend nothing
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
-// until the session ends if nothing touches it again and until it ends in any
-// case; 401 without a live session; 403 to a POST from another origin; 405 to
-// other methods; 503 with Retry-After when the store fails. A POST may carry
-// inactive=N, the milliseconds since the user's last input, as a form or plain
-// text of up to 4 KB: the idle timeout is then counted from there. That can only
-// shorten what the ping gains. A number that can't be read answers 400. With
+// until the session ends if nothing touches it again, and until it ends in any
+// case. They answer 401 without a live session, 403 to a POST from another origin,
+// 405 to other methods, and 503 with Retry-After when the store fails. With
 // Config.Payload the answer has its result as data.
+//
+// A POST may carry inactive=N, the milliseconds since the user's last input, as a
+// form or plain text of up to 4 KB. The idle timeout is then counted from there,
+// which can only shorten what the ping gains. A number that cannot be read
+// answers 400.
 //
 // POST here and POST leave carry tab, page and sent as such a form. They answer 204,
 // or 400 without a good tab; here also 401 and 503.
@@ -48,37 +56,185 @@ const retryAfter = "5"
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. (Below the Manager's own LoadAndSave cookies last until
 // the deadline, and pings send none.)
-func (m *Manager) Handler() http.Handler { return m.endpoints(true) }
+func (m *Manager) Handler() http.Handler { return endpoints{m: m, resendCookie: true} }
 
-// endpoints is Handler. resend tells that scs wrote the cookies.
-func (m *Manager) endpoints(resend bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.once.Do(m.start)
-		switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, m.cfg.Path), "/") {
-		case "ping":
-			m.ping(w, r, resend)
-		case "keepalive.js":
-			if allowed(w, r, "GET, HEAD") {
-				m.script.serve(w, r)
-			}
-		case "dialog":
-			if allowed(w, r, "GET, HEAD") {
-				m.dialogs(w, r)
-			}
-		case "frame":
-			m.serveFrame(w, r, resend)
-		case "here":
-			m.presence(w, r, EventHere)
-		case "leave":
-			m.presence(w, r, EventLeave)
-		default:
-			http.NotFound(w, r)
-		}
-	})
+// endpoints serves what lies below Config.Path.
+type endpoints struct {
+	m            *Manager
+	resendCookie bool // scs wrote the cookies
 }
 
-// allowed answers 405 to a method that is not in the list.
-func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
+// ServeHTTP implements http.Handler.
+func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.m.once.Do(e.m.start)
+	switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/") {
+	case "ping":
+		e.ping(w, r)
+	case "keepalive.js":
+		e.script(w, r)
+	case "keepalive.debug.js":
+		e.debugScript(w, r)
+	case "dialog":
+		e.dialog(w, r)
+	case "frame":
+		e.frame(w, r)
+	case "here":
+		e.here(w, r)
+	case "leave":
+		e.leave(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	if !allowMethods(w, r, "GET, HEAD, POST") {
+		return
+	}
+	form, ok := e.readForm(w, r)
+	if !ok {
+		return
+	}
+	inactive, err := inactivity(form)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	extend := r.Method == http.MethodPost
+	times, key, status := e.checkSession(w, r, extend, e.m.sessions.manager.IdleTimeout-inactive)
+	var data []byte
+	if status == http.StatusOK && e.m.cfg.Payload != nil {
+		data, status = e.payload(w, r, key)
+	}
+	if status != http.StatusOK {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	h["Content-Type"] = jsonType
+	_, _ = w.Write(pingBody(times, data)) // the client has gone, or the answer is out
+}
+
+// pingBody is the JSON that a ping answers.
+func pingBody(times sessionTimes, data []byte) []byte {
+	now := time.Now()
+	lifetime := max(times.deadline.Sub(now), 0)
+	idle := min(max(times.expiry.Sub(now), 0), lifetime)
+	body := append(make([]byte, 0, 64), `{"idleMs":`...)
+	body = strconv.AppendInt(body, idle.Milliseconds(), 10)
+	body = append(body, `,"lifetimeMs":`...)
+	body = strconv.AppendInt(body, lifetime.Milliseconds(), 10)
+	if data != nil {
+		body = append(append(body, `,"data":`...), data...)
+	}
+	return append(body, '}')
+}
+
+// script serves the script.
+func (e endpoints) script(w http.ResponseWriter, r *http.Request) {
+	if allowMethods(w, r, "GET, HEAD") {
+		e.m.pages.script.serve(w, r)
+	}
+}
+
+func (e endpoints) debugScript(w http.ResponseWriter, r *http.Request) {
+	if allowMethods(w, r, "GET, HEAD") {
+		serveDebugScript(w, r)
+	}
+}
+
+func (e endpoints) dialog(w http.ResponseWriter, r *http.Request) {
+	if allowMethods(w, r, "GET, HEAD") {
+		e.m.pages.dialog.serve(w, r)
+	}
+}
+
+// frame serves the document that stands for the script in browsers without
+// JavaScript. It extends the session as a ping does, and reloads itself for as
+// long as there is one.
+func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
+	if !e.m.pages.hasFrame() {
+		http.NotFound(w, r)
+		return
+	}
+	setFrameHeader(w.Header())
+	if !allowMethods(w, r, "GET, HEAD") {
+		return
+	}
+	status, idle := http.StatusForbidden, e.m.sessions.manager.IdleTimeout
+	var refresh time.Duration
+	if isFramed(r.Header) {
+		if _, _, status = e.checkSession(w, r, true, idle); status != http.StatusUnauthorized {
+			refresh = idle / 3
+		}
+	}
+	writeFrame(w, status, refresh)
+}
+
+// here receives that a page is open. It needs a live session.
+func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
+	event, key, ok := e.readPresence(w, r)
+	if !ok {
+		return
+	}
+	e.m.sessions.insideSCS(r)
+	ctx, token, err := e.m.sessions.load(r)
+	status := http.StatusNoContent
+	switch {
+	case err != nil:
+		status = e.unavailable(w, r, key, err)
+	case token == "":
+		status = e.gone(r, key)
+	}
+	if status != http.StatusNoContent {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	// Observers may read from the session whose it is.
+	event.Kind, event.Request = EventHere, r.WithContext(ctx)
+	e.m.events.publish(event, key)
+	w.WriteHeader(status)
+}
+
+// leave receives that a page is left. It needs no session, only its name: a
+// logout must not hide that the page was left.
+func (e endpoints) leave(w http.ResponseWriter, r *http.Request) {
+	event, key, ok := e.readPresence(w, r)
+	if !ok {
+		return
+	}
+	if key != "" {
+		event.Kind, event.Request, event.Page = EventLeave, r, ""
+		e.m.events.publish(event, key)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readPresence reads what a POST here or leave reports, and the key of its
+// session. If ok is false it has answered.
+func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event Event, key string, ok bool) {
+	if e.m.cfg.Presence == PresenceOff {
+		http.NotFound(w, r)
+		return event, "", false
+	}
+	w.Header()["Cache-Control"] = noStore
+	if !allowMethods(w, r, http.MethodPost) {
+		return event, "", false
+	}
+	form, ok := e.readForm(w, r)
+	if !ok {
+		return event, "", false
+	}
+	if event, ok = readPresence(form); !ok {
+		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
+	}
+	return event, e.m.sessions.key(e.m.sessions.token(r)), ok
+}
+
+// allowMethods answers 405 to a method that is not in the list.
+func allowMethods(w http.ResponseWriter, r *http.Request, methods string) bool {
 	for method := range strings.SplitSeq(methods, ", ") {
 		if r.Method == method {
 			return true
@@ -89,197 +245,14 @@ func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
 	return false
 }
 
-// Header values that every ping sends. Shared, as net/http only reads them.
-var (
-	noStore  = []string{"no-store"}
-	noSniff  = []string{"nosniff"}
-	jsonType = []string{"application/json"}
-)
-
-func (m *Manager) ping(w http.ResponseWriter, r *http.Request, resend bool) {
-	h := w.Header()
-	h["Cache-Control"] = noStore
-	h["X-Content-Type-Options"] = noSniff
-	if !allowed(w, r, "GET, HEAD, POST") {
-		return
-	}
-	post := r.Method == http.MethodPost
-	said, ok := m.said(w, r)
-	if !ok {
-		return
-	}
-	inactive, err := inactivity(said)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s, key, status := m.sight(w, r, post, m.sm.IdleTimeout-inactive, resend)
-	var data []byte
-	if status == http.StatusOK && m.cfg.Payload != nil {
-		data, status = m.payload(w, r, key)
-	}
-	if status != http.StatusOK {
-		http.Error(w, http.StatusText(status), status)
-		return
-	}
-	now := time.Now()
-	lifetime := max(s.deadline.Sub(now), 0)
-	left := min(max(s.expiry.Sub(now), 0), lifetime)
-	h["Content-Type"] = jsonType
-	body := append(make([]byte, 0, 64), `{"idleMs":`...)
-	body = strconv.AppendInt(body, left.Milliseconds(), 10)
-	body = append(body, `,"lifetimeMs":`...)
-	body = strconv.AppendInt(body, lifetime.Milliseconds(), 10)
-	if data != nil {
-		body = append(append(body, `,"data":`...), data...)
-	}
-	_, _ = w.Write(append(body, '}')) // the client has gone, or the answer is out
-}
-
-// sight extends the request's session, or only looks at it, and says what to
-// answer: 200, 401 without a live session, or 503 with Retry-After.
-func (m *Manager) sight(w http.ResponseWriter, r *http.Request, extend bool, idle time.Duration, resend bool) (s sighting, key string, status int) {
-	m.insideSCS(r)
-	token := m.token(r)
-	key = m.key(token)
-	var err error
-	if token != "" {
-		if extend {
-			s, err = m.extend(r.Context(), key, idle)
-		} else {
-			s, err = m.look(r.Context(), key)
-		}
-		if err == nil && s.found && extend && resend {
-			err = m.resend(w, r, token, s.deadline)
-		}
-	}
-	switch {
-	case err != nil:
-		return s, key, m.unavailable(w, r, key, err)
-	case !s.found || !time.Now().Before(s.deadline):
-		return s, key, m.gone(r, key)
-	case extend:
-		m.observe(Event{Kind: EventPing, Request: r, Expiry: s.expiry, Deadline: s.deadline}, key)
-	}
-	return s, key, http.StatusOK
-}
-
-func (m *Manager) unavailable(w http.ResponseWriter, r *http.Request, key string, err error) int {
-	m.failed(r, key, "the store could not answer a ping", err)
-	w.Header().Set("Retry-After", retryAfter)
-	return http.StatusServiceUnavailable
-}
-
-func (m *Manager) gone(r *http.Request, key string) int {
-	m.observe(Event{Kind: EventGone, Request: r}, key)
-	return http.StatusUnauthorized
-}
-
-// payload is the JSON of what Config.Payload returns, nil after an error of it.
-// status is that of the ping: the session may have ended since it was sighted.
-func (m *Manager) payload(w http.ResponseWriter, r *http.Request, key string) (data []byte, status int) {
-	ctx, token, err := m.load(r)
-	if err != nil {
-		return nil, m.unavailable(w, r, key, err)
-	}
-	if token == "" {
-		return nil, m.gone(r, key)
-	}
-	r = r.WithContext(ctx)
-	before := m.sm.Status(ctx) // inside of scs's LoadAndSave it is scs.Modified from the start
-	value, err := m.cfg.Payload(ctx, r)
-	if err == nil {
-		data, err = json.Marshal(value)
-	}
-	if err != nil {
-		m.failed(r, key, "Config.Payload failed, so a ping was answered without data", err)
-	}
-	if m.sm.Status(ctx) != before && !m.warnedPayload.Swap(true) {
-		m.log().Error("keepalive: Config.Payload modified the session, and pings write no data; write it in a request of the app, and only read it in Payload", "session", m.name(key))
-	}
-	return data, http.StatusOK
-}
-
-// sighting is what the store said of a session.
-type sighting struct {
-	expiry, deadline time.Time
-	found            bool
-}
-
-// deadlineStore is a Store that returns the deadline with the expiry, so that a
-// store which remembers deadlines has no need to be asked for the data.
-type deadlineStore interface {
-	TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error)
-}
-
-// extend touches a session.
-func (m *Manager) extend(ctx context.Context, key string, idle time.Duration) (s sighting, err error) {
-	if d, ok := m.store.(deadlineStore); ok {
-		s.expiry, s.deadline, s.found, err = d.TouchDeadline(ctx, key, idle, m.deadline)
-	} else {
-		s.expiry, s.found, err = m.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
-			s.deadline, err = m.deadline(data)
-			return s.deadline, err
-		})
-	}
-	if err != nil || !s.found {
-		return s, err
-	}
-	m.hints.note(key, s.expiry)
-	if s.deadline.IsZero() { // the store remembered it
-		return m.withDeadline(ctx, key, s)
-	}
-	return s, nil
-}
-
-// look reads when a session ends.
-func (m *Manager) look(ctx context.Context, key string) (s sighting, err error) {
-	if _, ok := m.store.(deadlineStore); ok {
-		return m.extend(ctx, key, -maxInactive) // by nothing
-	}
-	if s.expiry, s.found, err = m.store.Expiry(ctx, key); err != nil || !s.found {
-		return s, err
-	}
-	return m.withDeadline(ctx, key, s)
-}
-
-func (m *Manager) withDeadline(ctx context.Context, key string, s sighting) (sighting, error) {
-	var data []byte
-	var err error
-	if c, ok := m.store.(scs.CtxStore); ok {
-		data, s.found, err = c.FindCtx(ctx, key)
-	} else {
-		data, s.found, err = m.store.Find(key)
-	}
-	if err == nil && s.found {
-		s.deadline, err = m.deadline(data)
-	}
-	return s, err
-}
-
-// resend writes the cookie of a session that was extended, if it is one that
-// outlives the browser. Whether it is may be a value of the session itself.
-func (m *Manager) resend(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
-	ctx := r.Context()
-	if !m.sm.Cookie.Persist {
-		var err error
-		if ctx, err = m.loader.Load(ctx, token); err != nil || !m.sm.GetBool(ctx, "__rememberMe") {
-			return err
-		}
-	}
-	m.sm.WriteSessionCookie(ctx, w, token, deadline)
-	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
-	return nil
-}
-
-// said is what a POST carries. It has answered, and ok is false, when that comes
-// from another origin or can't be read. No content type is asked for, so that a
-// beacon passes.
-func (m *Manager) said(w http.ResponseWriter, r *http.Request) (form url.Values, ok bool) {
+// readForm reads what a POST carries. If ok is false it has answered, because the
+// request comes from another origin or cannot be read. No content type is asked
+// for, so that a beacon passes.
+func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Values, ok bool) {
 	if r.Method != http.MethodPost {
 		return nil, true
 	}
-	if err := m.cfg.CrossOrigin.Check(r); err != nil {
+	if err := e.m.cfg.CrossOrigin.Check(r); err != nil {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return nil, false
 	}
@@ -296,7 +269,7 @@ func (m *Manager) said(w http.ResponseWriter, r *http.Request) (form url.Values,
 	return form, err == nil
 }
 
-// inactivity is how long ago the user's last input was.
+// inactivity returns how long ago the user's last input was.
 func inactivity(form url.Values) (time.Duration, error) {
 	if !form.Has("inactive") {
 		return 0, nil
@@ -305,9 +278,74 @@ func inactivity(form url.Values) (time.Duration, error) {
 	if err != nil {
 		return 0, errors.New("inactive must be a whole number of milliseconds")
 	}
-	// Not before now, and not so long ago that a duration can't hold it.
+	// Not in the future, and not so long ago that a duration cannot hold it.
 	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil
 }
 
-// maxInactive is longer than any idle timeout.
-const maxInactive = 100 * 365 * 24 * time.Hour
+// checkSession extends the request's session, or only reads its times, and
+// returns the status to answer: 200, 401 without a live session, or 503 with
+// Retry-After.
+func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend bool, idle time.Duration) (times sessionTimes, key string, status int) {
+	s := &e.m.sessions
+	s.insideSCS(r)
+	token := s.token(r)
+	key = s.key(token)
+	var err error
+	switch {
+	case token == "":
+	case extend:
+		if times, err = s.extend(r.Context(), key, idle); err == nil && times.found && e.resendCookie {
+			err = s.resendCookie(w, r, token, times.deadline)
+		}
+	default:
+		times, err = s.peek(r.Context(), key)
+	}
+	switch {
+	case err != nil:
+		return times, key, e.unavailable(w, r, key, err)
+	case !times.found || !time.Now().Before(times.deadline):
+		return times, key, e.gone(r, key)
+	case extend:
+		e.m.events.publish(Event{Kind: EventPing, Request: r, Expiry: times.expiry, Deadline: times.deadline}, key)
+	}
+	return times, key, http.StatusOK
+}
+
+// unavailable reports an error of the store, and returns the status for it.
+func (e endpoints) unavailable(w http.ResponseWriter, r *http.Request, key string, err error) (status int) {
+	e.m.events.storeFailed(r, key, "the store could not answer a ping", err)
+	w.Header().Set("Retry-After", retryAfter)
+	return http.StatusServiceUnavailable
+}
+
+// gone reports that there is no live session, and returns the status for it.
+func (e endpoints) gone(r *http.Request, key string) (status int) {
+	e.m.events.publish(Event{Kind: EventGone, Request: r}, key)
+	return http.StatusUnauthorized
+}
+
+// payload returns the JSON of what Config.Payload returns, nil after an error of
+// it. status is that of the ping: the session may have ended since it was checked.
+func (e endpoints) payload(w http.ResponseWriter, r *http.Request, key string) (data []byte, status int) {
+	ctx, token, err := e.m.sessions.load(r)
+	if err != nil {
+		return nil, e.unavailable(w, r, key, err)
+	}
+	if token == "" {
+		return nil, e.gone(r, key)
+	}
+	r = r.WithContext(ctx)
+	sm, events := e.m.sessions.manager, &e.m.events
+	before := sm.Status(ctx) // inside of scs's LoadAndSave it is scs.Modified from the start
+	value, err := e.m.cfg.Payload(ctx, r)
+	if err == nil {
+		data, err = json.Marshal(value)
+	}
+	if err != nil {
+		events.storeFailed(r, key, "Config.Payload failed, so a ping was answered without data", err)
+	}
+	if sm.Status(ctx) != before && events.firstTime(noticePayload) {
+		events.log().Error("keepalive: Config.Payload modified the session, and pings write no data; write it in a request of the app, and only read it in Payload", "session", events.sessionName(key))
+	}
+	return data, http.StatusOK
+}

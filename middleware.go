@@ -2,62 +2,66 @@ package keepalive
 
 import (
 	"context"
-	"maps"
 	"net/http"
+	"net/url"
 	"strings"
+
+	"github.com/seed4a306b22/keepalive/internal/inject"
+	"github.com/seed4a306b22/keepalive/internal/inject/csp"
 )
 
 // LoadAndSave does for next what the LoadAndSave of scs does, without its races
-// (see the package comment), serves the endpoints below Config.Path, and puts
-// the script into pages that have a session, as Inject does.
+// (see the package comment). It also serves the endpoints below Config.Path, as
+// Handler does, and puts the script into pages that have a session, as Inject
+// does.
 //
-// Differences from scs that an app can see: a request that only reads a session
-// extends it without writing its data, sends no cookie for that, and skips even
-// that when it would gain less than a twentieth of the idle timeout or a minute,
-// whichever is less. A cookie lasts until the session's deadline, not its idle
-// expiry. The session is saved on the first of Write, WriteHeader, Flush,
-// ReadFrom and Hijack. When it can't be saved, what the handler writes after
-// Config.ErrorFunc is dropped. After a panic nothing is saved.
+// An app can see these differences from scs. A request that only reads a session
+// extends it without writing its data, and sends no cookie for that. Even this
+// touch is skipped when it would gain less than a twentieth of the idle timeout
+// or a minute, whichever is less. A cookie lasts until the session's deadline,
+// not its idle expiry. The session is saved on the first of Write, WriteHeader,
+// Flush, ReadFrom and Hijack. When it cannot be saved, what the handler writes
+// after Config.ErrorFunc is dropped. After a panic nothing is saved.
 //
-// It may be called for several handlers, and wrapping a handler twice is the
-// same as once.
+// It may be called for several handlers. Wrapping a handler twice is the same as
+// once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
-	endpoints := m.endpoints(false)
-	inject := m.Inject(next)
+	own := endpoints{m: m}
+	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.once.Do(m.start)
-		if strings.HasPrefix(r.URL.Path, m.cfg.Path) {
-			endpoints.ServeHTTP(w, r)
-			return
-		}
-		if r.Context().Value(m) != nil { // LoadAndSave stands outside
-			next.ServeHTTP(w, r)
-			return
-		}
-		if m.insideSCS(r) {
-			inject.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Add("Vary", "Cookie")
-		ctx, token, err := m.load(r)
-		if err != nil {
-			m.failed(r, m.key(m.token(r)), "the store could not load a session", err)
-			m.cfg.ErrorFunc(w, r, err)
-			return
-		}
-		// The mark tells a second LoadAndSave or Inject further in, also behind a
-		// writer that can't be unwrapped. With Inject outside, that one injects.
-		r = r.WithContext(context.WithValue(ctx, m, m))
-		passive := token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
-		plain := ""
 		switch {
-		case m.wrapped(w):
-			plain = unsaid
-		case passive:
-			plain = "Config.Passive"
+		case strings.HasPrefix(r.URL.Path, m.cfg.Path):
+			own.ServeHTTP(w, r)
+		case m.ranBefore(r): // LoadAndSave stands outside
+			next.ServeHTTP(w, r)
+		case m.sessions.insideSCS(r):
+			injected.ServeHTTP(w, r)
+		default:
+			m.loadAndSave(w, r, next)
 		}
-		m.serve(&writer{ResponseWriter: w, m: m, r: r, token: token, save: true, passive: passive, plain: plain}, r, next, true)
 	})
+}
+
+// loadAndSave serves one request with its session.
+func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	w.Header().Add("Vary", "Cookie")
+	ctx, token, err := m.sessions.load(r)
+	if err != nil {
+		m.events.storeFailed(r, m.sessions.key(m.sessions.token(r)), "the store could not load a session", err)
+		m.cfg.ErrorFunc(w, r, err)
+		return
+	}
+	r = r.WithContext(m.withMark(ctx))
+	res := &response{m: m, r: r, ownsSession: true, token: token}
+	res.passive = token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
+	switch {
+	case m.injects(w): // an Inject outside
+		res.skipReason = otherWriter
+	case res.passive:
+		res.skipReason = "Config.Passive"
+	}
+	res.serve(w, next, true)
 }
 
 // Inject puts the script into the HTML pages that next answers with, where the
@@ -67,7 +71,7 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 //	mux.Handle(km.Path(), km.Handler())
 //	mux.Handle("/", km.Inject(sm.LoadAndSave(app)))
 //
-// Only whole, uncompressed HTML documents are changed; see the README for the
+// Only whole, uncompressed HTML documents are changed; docs/how-it-works has the
 // exact rules. A Content-Length stays exact, a strong ETag becomes weak, and
 // Accept-Ranges becomes none. With Config.NoScript a frame follows the page, after
 // all that next wrote. All other responses are as next made them.
@@ -76,70 +80,143 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 func (m *Manager) Inject(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.once.Do(m.start)
-		if r.Context().Value(m) != nil || m.wrapped(w) {
+		if m.ranBefore(r) || m.injects(w) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		m.serve(&writer{ResponseWriter: w, m: m, r: r}, r, next, false)
+		res := &response{m: m, r: r}
+		res.serve(w, next, false)
 	})
 }
 
-// serve runs next. own tells that r is already a copy of the request that came.
-func (m *Manager) serve(w *writer, r *http.Request, next http.Handler, own bool) {
+// withMark returns ctx with a mark by which a second LoadAndSave or Inject
+// further in knows that one has run, also behind a writer that cannot be
+// unwrapped.
+func (m *Manager) withMark(ctx context.Context) context.Context {
+	return context.WithValue(ctx, m, m)
+}
+
+// ranBefore reports whether LoadAndSave runs further out.
+func (m *Manager) ranBefore(r *http.Request) bool { return r.Context().Value(m) != nil }
+
+// injects reports whether a writer of m lies below w.
+func (m *Manager) injects(w http.ResponseWriter) bool {
+	return inject.Find(w, func(h inject.Hooks) bool {
+		res, ok := h.(*response)
+		return ok && res.m == m
+	})
+}
+
+// response is the answer to one request. Its writer asks it when to save the
+// session, and what goes into the page.
+type response struct {
+	writer inject.Writer
+	m      *Manager
+	r      *http.Request
+
+	ownsSession bool   // the session is ours to save: LoadAndSave, not Inject alone
+	token       string // the token that the session was loaded with
+	passive     bool   // the request must not extend its session
+	hasSession  bool   // the page has one; known when the header goes out
+	skipReason  string // why nothing is to be put in, known before the handler runs
+}
+
+// otherWriter is the skip reason where a writer further out decides, and logs.
+const otherWriter = "another writer decides"
+
+// serve runs next. isCopy reports whether res.r has already been copied.
+func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool) {
+	if res.skipReason == "" {
+		res.skipReason = res.m.skipReason(res.r)
+	}
+	if res.skipReason == "" {
+		res.r = inject.AskUncompressed(res.r, isCopy)
+	}
+	res.writer.Init(w, res)
+	res.writer.Serve(next, res.r)
+}
+
+// skipReason returns why the response to r is to stay as it is, "" for no reason.
+func (m *Manager) skipReason(r *http.Request) string {
 	switch {
-	case w.plain != "":
-	case m.off:
-		w.plain = "the configuration, as was logged"
+	case m.pages.disabled:
+		return "the configuration, as was logged"
 	case m.cfg.Skip != nil && m.cfg.Skip(r):
-		w.plain = "Config.Skip"
+		return "Config.Skip"
 	}
-	if w.plain == "" && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header) {
-		// So that a page that is fetched or compressed further in arrives
-		// plain. On a copy: middleware outside may still look at the original,
-		// also from another goroutine.
-		if !own {
-			c := *r
-			r = &c
-			w.r = r
-		}
-		r.Header = maps.Clone(r.Header)
-		delete(r.Header, "Accept-Encoding")
-	}
-	next.ServeHTTP(w, r)
-	w.finish() // not deferred: a panic must not send half a page as a whole one
+	return ""
 }
 
-func acceptsHTML(h http.Header) bool {
-	for _, v := range h["Accept"] {
-		if strings.Contains(v, "text/html") {
-			return true
-		}
+// BeforeHeader implements inject.Hooks.
+func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
+	if !res.ownsSession {
+		return nil
 	}
-	return false
+	s := &res.m.sessions
+	if res.hasSession, err = s.save(w, res.r, res.token, res.passive); err != nil {
+		res.m.events.storeFailed(res.r, s.key(res.token), "the store could not save a session", err)
+	}
+	return err
 }
 
-// wrapped tells whether m's writer is already below w.
-func (m *Manager) wrapped(w http.ResponseWriter) bool {
-	for {
-		if kw, ok := w.(*writer); ok && kw.m == m {
-			return true
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = u.Unwrap()
+// AnswerError implements inject.Hooks.
+func (res *response) AnswerError(w http.ResponseWriter, err error) {
+	res.m.cfg.ErrorFunc(w, res.r, err)
+}
+
+// Insertion implements inject.Hooks.
+func (res *response) Insertion(h http.Header) (*inject.Insertion, string) {
+	if res.skipReason != "" {
+		return nil, res.skipReason
+	}
+	if !res.ownsSession {
+		res.hasSession = res.m.sessions.cookieInUse(h, res.r)
+	}
+	switch {
+	case res.hasSession:
+		return &res.m.pages.withSession, ""
+	case res.m.cfg.Anonymous:
+		return &res.m.pages.anonymous, ""
+	}
+	return nil, "no session"
+}
+
+// Skipped implements inject.Hooks.
+func (res *response) Skipped(reason string) {
+	if res.skipReason != otherWriter {
+		res.tracePage(false, reason)
 	}
 }
 
-// insideSCS tells whether scs's own LoadAndSave stands outside, where Load
-// would find its session and scs would write that back after us. It says so once.
-func (m *Manager) insideSCS(r *http.Request) bool {
-	if r.Context().Value(m.contextKey) == nil {
-		return false
+// Inserted implements inject.Hooks.
+func (res *response) Inserted(h http.Header, nonce string) {
+	if res.hasSession {
+		res.tracePage(true, "session")
+	} else {
+		res.tracePage(true, "Config.Anonymous")
 	}
-	if !m.warnedInner.Swap(true) {
-		m.log().Error("keepalive: running inside SessionManager.LoadAndSave, which writes back what it read and so undoes logouts and writes that happen during a ping; use keepalive's LoadAndSave in its place, or mount Handler outside of it")
+	res.checkPolicy(h, nonce)
+}
+
+func (res *response) tracePage(script bool, reason string) {
+	if e := &res.m.events; e.tracing(res.r) {
+		e.trace(res.r, "page", "script", script, "reason", reason)
 	}
-	return true
+}
+
+// checkPolicy logs once that a page's Content-Security-Policy stops what was put
+// into it.
+func (res *response) checkPolicy(h http.Header, nonce string) {
+	e := &res.m.events
+	if h["Content-Security-Policy"] == nil || e.noticed[noticePolicy].Load() {
+		return
+	}
+	self := &url.URL{Host: res.r.Host, Path: res.m.cfg.Path}
+	if res.r.TLS != nil { // without TLS here, a proxy outside may still use https
+		self.Scheme = "https"
+	}
+	directive := csp.Blocks(h, nonce, self, res.m.pages.hasFrame())
+	if directive != "" && e.firstTime(noticePolicy) {
+		e.log().Warn("keepalive: a page's Content-Security-Policy stops the script, its pings or the frame of Config.NoScript; let it have script-src 'self' or a nonce, connect-src 'self', and frame-src 'self' for the frame", "path", res.r.URL.Path, "directive", directive)
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/inject"
 )
 
 //go:generate go run -C client/_generate .
@@ -25,6 +27,19 @@ var presenceSource []byte
 //go:embed client/keepalive.js
 var debugSource []byte
 
+// pages is what goes into the pages of one Manager, and what these load.
+type pages struct {
+	script script
+	dialog dialog
+
+	// disabled is set where the configuration would do harm to pages.
+	disabled bool
+	// withSession and anonymous go into pages with and without a session.
+	withSession, anonymous inject.Insertion
+}
+
+func (p *pages) hasFrame() bool { return len(p.withSession.Tail) > 0 }
+
 // script is the page's side: the bytes to serve and the hash in their URL.
 type script struct {
 	plain, gzip []byte
@@ -37,48 +52,67 @@ var (
 	presenceScript = sync.OnceValue(func() script { return newScript(presenceSource) })
 )
 
+// scriptFor returns the script for pages that report presence, or that do not.
+func scriptFor(presence Presence) script {
+	if presence == PresenceOff {
+		return plainScript()
+	}
+	return presenceScript()
+}
+
 func newScript(source []byte) script {
 	sum := sha256.Sum256(source)
 	var zipped bytes.Buffer
-	// Writes to a bytes.Buffer can't fail, and the level is a valid one.
+	// Writes to a bytes.Buffer cannot fail, and the level is a valid one.
 	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	_, _ = zw.Write(source)
 	_ = zw.Close()
 	return script{plain: source, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
 }
 
-// scriptFor is the one that cfg needs.
-func scriptFor(cfg Config) script {
-	if cfg.Presence != PresenceOff {
-		return presenceScript()
-	}
-	return plainScript()
+// tag is what the script element says to the script.
+type tag struct {
+	path          string // of the endpoints
+	debug         bool   // load the readable script
+	idle          time.Duration
+	mode          string // "" for PageOpen
+	maxUnattended time.Duration
+	warnBefore    time.Duration
+	blankExpired  bool
+	presence      Presence
 }
 
-// tag is the script element that goes into pages, in two halves around the
-// place of a nonce.
-type tag struct{ open, end string }
-
-func (s script) tag(cfg Config, idle time.Duration) tag {
-	query := "?v=" + s.hash
-	if cfg.Debug {
-		query = "?debug"
+// insertion returns the script element. Without a session it says so, or the
+// script would take the page's load for a touch, and its end for one.
+func (t tag) insertion(s script, hasSession bool) inject.Insertion {
+	src := t.path + "keepalive.js?v=" + s.hash
+	if t.debug {
+		src = t.path + "keepalive.debug.js"
 	}
-	t := tag{open: `<script src="` + html.EscapeString(cfg.Path) + `keepalive.js` + query + `" defer`}
-	ms := func(d time.Duration) string {
-		if d <= 0 {
-			return ""
-		}
-		return strconv.FormatInt(d.Milliseconds(), 10)
+	start := `<script src="` + html.EscapeString(src) + `" defer`
+	element := start
+	if !hasSession {
+		element += " data-anonymous"
 	}
 	blank := ""
-	if cfg.BlankExpired {
+	if t.blankExpired {
 		blank = "1"
 	}
-	t.end = attribute("idle", ms(idle)) + attribute("mode", [...]string{"", "visible", "active"}[cfg.Mode]) +
-		attribute("max", ms(cfg.MaxUnattended)) + attribute("warn", ms(cfg.WarnBefore)) + attribute("blank", blank) +
-		attribute("presence", [...]string{"", "path", "query"}[cfg.Presence]) + `></script>`
-	return t
+	element += attribute("idle", milliseconds(t.idle)) +
+		attribute("mode", t.mode) +
+		attribute("max", milliseconds(t.maxUnattended)) +
+		attribute("warn", milliseconds(t.warnBefore)) +
+		attribute("blank", blank) +
+		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
+		`></script>`
+	return inject.Insertion{Tag: []byte(element), NonceAt: len(start)}
+}
+
+func milliseconds(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
 // attribute is data-name="value", or nothing where there is no value.
@@ -89,32 +123,12 @@ func attribute(name, value string) string {
 	return ` data-` + name + `="` + value + `"`
 }
 
-// with is the tag with a nonce, if there is one. Without a live session it says
-// so, or the script would take the page's load for a touch and its end for one.
-func (t tag) with(nonce string, live bool) []byte {
-	b := []byte(t.open)
-	if nonce != "" {
-		b = append(b, ` nonce="`+html.EscapeString(nonce)+`"`...)
-	}
-	if !live {
-		b = append(b, " data-anonymous"...)
-	}
-	return append(b, t.end...)
-}
-
-// serve answers GET keepalive.js. The URL in the tag names the content by its
-// hash, so that browsers need never ask again; any other, as an old page has
+// serve answers with the script. The URL in the tag names the content by its
+// hash, so that browsers need never ask again. Any other, as an old page has
 // after an update, is checked each time.
 func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Type", "text/javascript; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Add("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache")
-	if r.URL.Query().Has("debug") {
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(debugSource))
-		return
-	}
+	setScriptHeader(h)
 	if r.URL.Query().Get("v") == s.hash {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
@@ -125,6 +139,19 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("ETag", etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// serveDebugScript answers with the readable script.
+func serveDebugScript(w http.ResponseWriter, r *http.Request) {
+	setScriptHeader(w.Header())
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(debugSource))
+}
+
+func setScriptHeader(h http.Header) {
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Add("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-cache")
 }
 
 // acceptsGzip reads Accept-Encoding by RFC 9110 section 12.5.3.

@@ -83,11 +83,11 @@ func TestDebugScript(t *testing.T) {
 	km := newManager(t, newSessions(), keepalive.Config{Debug: true, Anonymous: true})
 	h := km.LoadAndSave(respond(0, doc, html...))
 	shown := serve(t, h).fetch(t, "HTTP/1.1", "GET", "/", "").body
-	require.Contains(t, shown, `<script src="/keepalive/keepalive.js?debug" defer`)
+	require.Contains(t, shown, `<script src="/keepalive/keepalive.debug.js" defer`)
 	want, err := os.ReadFile("client/keepalive.js")
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest("GET", "/keepalive/keepalive.js?debug", nil)
+	r := httptest.NewRequest("GET", "/keepalive/keepalive.debug.js", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	h.ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)

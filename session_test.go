@@ -375,3 +375,38 @@ func TestSavedAfterTheClientHasGone(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, all)
 }
+
+// An app matches events to what its requests have stored, by the session's name.
+func TestSessionName(t *testing.T) {
+	for _, hashed := range []bool{false, true} {
+		sm := newSessions()
+		sm.HashTokenInStore = hashed
+		var names, told []string
+		km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { told = append(told, string(e.Kind)+" "+e.Session) }})
+		mux := apptest.App(sm)
+		mux.HandleFunc("/name", func(_ http.ResponseWriter, r *http.Request) { names = append(names, km.SessionName(r.Context())) })
+		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {
+			sm.Put(r.Context(), "v", 1)
+			names = append(names, km.SessionName(r.Context()))
+		})
+		mux.HandleFunc("/renewed", func(_ http.ResponseWriter, r *http.Request) {
+			require.NoError(t, sm.RenewToken(r.Context()))
+			names = append(names, km.SessionName(r.Context()))
+		})
+		c := &apptest.Client{Handler: km.LoadAndSave(mux)}
+		c.Get("/name")
+		c.Get("/new")
+		require.Equal(t, []string{"", ""}, names)
+		c.Get("/name")
+		name := names[2]
+		require.NotEmpty(t, name)
+		c.Ping()
+		require.Equal(t, "ping "+name, told[len(told)-1])
+		c.Get("/renewed")
+		require.NotEqual(t, name, names[3])
+		require.Equal(t, []string{"renew " + name, "save " + names[3]}, told[len(told)-2:])
+		c.Get("/logout")
+		require.Equal(t, "destroy "+names[3], told[len(told)-1])
+		require.Empty(t, km.SessionName(t.Context()))
+	}
+}

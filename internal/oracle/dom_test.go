@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
-	"github.com/seed4a306b22/keepalive/internal/prolog"
+	"github.com/seed4a306b22/keepalive/internal/inject/prolog"
 )
 
 const tag = "<script src=/k.js></script>"

@@ -1,4 +1,4 @@
-package keepalive
+package memory
 
 import (
 	"strconv"
@@ -11,11 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Inside the package: what is remembered can't be seen from outside.
-
+// Inside the package: what the store remembers cannot be seen from outside.
 func TestMemoryFollowsTheLiveSessions(t *testing.T) {
+	deadline := func(data []byte) (time.Time, error) {
+		end, _, err := scs.GobCodec{}.Decode(data)
+		return end, err
+	}
 	synctest.Test(t, func(t *testing.T) {
-		s := newLocalStore(memstore.NewWithCleanupInterval(0), deadlineOf(scs.GobCodec{})).(iterableStore)
+		s := New(memstore.NewWithCleanupInterval(0), deadline).(IterableStore)
 		for i := range 100_000 { // 1,000 live for 10 s, 100 new ones each second
 			require.NoError(t, s.Commit(strconv.Itoa(i), nil, time.Now().Add(10*time.Second)))
 			if i%100 == 0 {
@@ -28,12 +31,4 @@ func TestMemoryFollowsTheLiveSessions(t *testing.T) {
 		}
 		require.Less(t, remembered, 5_000)
 	})
-}
-
-func TestHintsAreBounded(t *testing.T) {
-	var h hints
-	for i := range 10 * maxHints {
-		h.note(strconv.Itoa(i), time.Now())
-	}
-	require.LessOrEqual(t, len(h.young)+len(h.old), 2*maxHints)
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed4a306b22/keepalive/internal/prolog"
+	"github.com/seed4a306b22/keepalive/internal/inject/prolog"
 )
 
 // scan gives doc to a new Scanner in pieces that end at cuts and checks what must hold on the way.

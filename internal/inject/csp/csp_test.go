@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed4a306b22/keepalive/internal/csp"
+	"github.com/seed4a306b22/keepalive/internal/inject/csp"
 )
 
 func header(enforced, reportOnly []string) http.Header {

@@ -68,12 +68,12 @@ var english = Texts{
 	SignIn:           "Sign in in a new tab",
 }
 
-// orEnglish fills what is empty.
+// orEnglish returns t with English in the place of empty fields.
 func (t Texts) orEnglish() Texts {
-	own, words := reflect.ValueOf(&t).Elem(), reflect.ValueOf(english)
-	for i := range own.NumField() {
-		if own.Field(i).IsZero() {
-			own.Field(i).Set(words.Field(i))
+	fields, defaults := reflect.ValueOf(&t).Elem(), reflect.ValueOf(english)
+	for i := range fields.NumField() {
+		if fields.Field(i).IsZero() {
+			fields.Field(i).Set(defaults.Field(i))
 		}
 	}
 	return t
@@ -94,21 +94,20 @@ var dialogPage = template.Must(template.New("").Funcs(template.FuncMap{
 	},
 }).Parse(dialogSource))
 
-// dialogs answers GET dialog: the dialogs as a document, which the script loads
-// when it needs one. The query is the language that the page itself is in; so
-// that Config.Texts has to look at one thing only, it comes first in
-// Accept-Language.
-func (m *Manager) dialogs(w http.ResponseWriter, r *http.Request) {
+// dialog is what the document of the dialogs is made of.
+type dialog struct {
+	texts               func(*http.Request) Texts // nil for English
+	loginURL, logoutURL string
+	blankExpired        bool
+}
+
+// serve answers with the dialogs as a document, which the script loads when it
+// needs one. The query is the language that the page itself is in. It comes
+// first in Accept-Language, so that Config.Texts has to read one thing only.
+func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 	var texts Texts
-	if m.cfg.Texts != nil {
-		if lang := r.URL.RawQuery; isLanguage(lang) {
-			r = r.Clone(r.Context())
-			if others := r.Header.Values("Accept-Language"); len(others) > 0 {
-				lang += ", " + strings.Join(others, ", ")
-			}
-			r.Header.Set("Accept-Language", lang)
-		}
-		texts = m.cfg.Texts(r)
+	if d.texts != nil {
+		texts = d.texts(preferLanguage(r, r.URL.RawQuery))
 	}
 	texts = texts.orEnglish()
 	var page bytes.Buffer
@@ -120,7 +119,7 @@ func (m *Manager) dialogs(w http.ResponseWriter, r *http.Request) {
 	}{
 		Texts: texts,
 		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
-		Login: m.cfg.LoginURL, Logout: m.cfg.LogoutURL, Blank: m.cfg.BlankExpired,
+		Login: d.loginURL, Logout: d.logoutURL, Blank: d.blankExpired,
 	})
 	if err != nil { // a fault of the template, which the tests execute
 		panic(err)
@@ -133,7 +132,21 @@ func (m *Manager) dialogs(w http.ResponseWriter, r *http.Request) {
 	_, _ = page.WriteTo(w) // the client has gone
 }
 
-// isLanguage tells whether s has the form of a BCP 47 tag.
+// preferLanguage returns a copy of r that accepts lang before all others, or r
+// itself where lang is no language.
+func preferLanguage(r *http.Request, lang string) *http.Request {
+	if !isLanguage(lang) {
+		return r
+	}
+	r = r.Clone(r.Context())
+	if others := r.Header.Values("Accept-Language"); len(others) > 0 {
+		lang += ", " + strings.Join(others, ", ")
+	}
+	r.Header.Set("Accept-Language", lang)
+	return r
+}
+
+// isLanguage reports whether s has the form of a BCP 47 tag.
 func isLanguage(s string) bool {
 	return len(s) >= 2 && len(s) <= 35 && strings.Trim(s, "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }

@@ -1,0 +1,269 @@
+package keepalive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// Config configures a Manager. The zero value of each field is its default.
+// Literals must name the fields.
+type Config struct {
+	_ [0]func()
+
+	// Path is the URL path below which the endpoints live, as the browser sees
+	// it: it starts and ends with a slash. It must lie below
+	// SessionManager.Cookie.Path, or pings would arrive without the cookie.
+	// Default: "/keepalive/".
+	Path string
+
+	// Mode says when an open page extends its session. Default: PageOpen.
+	Mode Mode
+
+	// MaxUnattended is how long pages go on extending the session after the
+	// user's last input in any of them, for PageOpen and PageVisible. Then the
+	// idle timeout runs as if they were closed. It cannot be set with UserActive,
+	// where the idle timeout itself counts from the last input. Default: 0, no
+	// limit.
+	MaxUnattended time.Duration
+
+	// WarnBefore is how long before the session's end, idle or absolute, the
+	// page gets the event keepalive:warning and asks the user. At least 20 s
+	// (WCAG 2.2.1) and less than the idle timeout. Default: 0, no warning.
+	WarnBefore time.Duration
+
+	// LoginURL is where the page of an ended session offers to sign in again,
+	// in a new tab, so that the old one goes on where it was: a path, or a URL
+	// of http or https. Default: "", no such offer.
+	LoginURL string
+
+	// LogoutURL is where the warning's sign-out button sends a POST, as a form
+	// does. Pages that need more than that, such as a CSRF token, cancel the
+	// event keepalive:logout and do it themselves. A path, or a URL of http or
+	// https. Default: "", no such button.
+	LogoutURL string
+
+	// BlankExpired removes the content of a page whose session has ended, for
+	// computers that people share. What was typed there is lost. Default: false,
+	// the page stays as it is.
+	BlankExpired bool
+
+	// NoScript adds a hidden frame at the end of pages, for browsers whose
+	// JavaScript is switched off. It reloads itself three times in each idle
+	// timeout. It keeps the session alive whether or not anybody is there, so it
+	// goes with PageOpen only, without MaxUnattended. A reload that gets no answer
+	// at all ends it, until the next page is opened. Default: false.
+	NoScript bool
+
+	// Payload returns what pages are to have fresh, such as a CSRF token. It is
+	// encoded as JSON and sent as data in the answer to each ping, and so in the
+	// event keepalive:ping. The context holds the session, which must only be read:
+	// what Payload writes there is dropped, and reported to Logger. After an error,
+	// which is logged, the answer has no data. Each ping then costs a read of the
+	// session too. Default: nil.
+	Payload func(ctx context.Context, r *http.Request) (any, error)
+
+	// Texts returns the words of the dialogs, by the Accept-Language of r. That
+	// begins with the language of the page itself, the lang of its html element.
+	// r has no session. Default: English.
+	Texts func(r *http.Request) Texts
+
+	// Presence lets pages report where their user is, for package presence. Observer
+	// then receives EventHere and EventLeave. Default: PresenceOff.
+	Presence Presence
+
+	// Salt makes Event.Session, and the session in the logs, the same in all
+	// processes that have the same Salt. It need not be secret, because tokens
+	// cannot be guessed. Default: "", another name in each process.
+	Salt string
+
+	// Debug lets pages load the readable script, which logs each decision with
+	// its reason to the console. Default: false.
+	Debug bool
+
+	// Passive reports whether a request must not extend the session that it loads,
+	// as an app's own background polls. The response gets no script, because that
+	// would extend the session. It is called once for each request that has a live
+	// session. Default: nil, no request is passive.
+	Passive func(*http.Request) bool
+
+	// Skip reports whether the response to a request is to be left as it is. The
+	// session is loaded and saved all the same, and the request's context holds it
+	// where LoadAndSave is used. Default: nil, none is left.
+	Skip func(*http.Request) bool
+
+	// Anonymous puts the script also into pages that are shown without a
+	// session, for apps that sign in without loading a new page. It waits there
+	// until the app dispatches the event keepalive:check on document. Default:
+	// false.
+	Anonymous bool
+
+	// CrossOrigin guards POST requests to the endpoints. Default: a new
+	// http.CrossOriginProtection, which lets the page's own origin pass.
+	CrossOrigin *http.CrossOriginProtection
+
+	// ErrorFunc answers a request whose session cannot be loaded or saved. What
+	// the handler writes after it was called is dropped. Pings never use it: they
+	// answer 503, and the error goes to Logger. Default: SessionManager.ErrorFunc.
+	ErrorFunc func(http.ResponseWriter, *http.Request, error)
+
+	// Logger receives what an operator should know: faults of the
+	// configuration, each once, and errors of the store. At slog.LevelDebug it
+	// also gets what becomes of each session and each page, where a session has
+	// the name that Event.Session explains. Default: slog.Default() at the time
+	// of use.
+	Logger *slog.Logger
+
+	// Observer receives what happens to sessions. Where scs's LoadAndSave is kept,
+	// that is only what the endpoints see: no touch, save or end. It is called in
+	// the request's goroutine, possibly from many at once, and must not block.
+	// Default: nil.
+	Observer func(Event)
+}
+
+// Mode says when an open page extends its session. The app's own requests extend
+// it in every mode, but for those that are Passive.
+type Mode int
+
+const (
+	// PageOpen extends while a page is open, whether or not anybody is there.
+	// The idle timeout then ends the sessions of closed pages only, which is
+	// less than OWASP, ASVS 7.3.1 and NIST SP 800-63B ask for; see docs/security.md.
+	PageOpen Mode = iota
+	// PageVisible extends while a page is visible: neither minimised, nor behind
+	// another tab, nor, where the browser knows, on a locked screen. That does not
+	// show that anybody is there either.
+	PageVisible
+	// UserActive extends only after real input: keys, clicks, touches, the wheel
+	// or a pointer that moves. The idle timeout counts from the last of them.
+	// This is an idle timeout as the standards above mean it.
+	UserActive
+)
+
+// attribute returns the mode as the script reads it.
+func (m Mode) attribute() string {
+	return [...]string{PageOpen: "", PageVisible: "visible", UserActive: "active"}[m]
+}
+
+// minWarning is the least time to react that WCAG 2.2 asks for in 2.2.1.
+const minWarning = 20 * time.Second
+
+func (c *Config) setDefaults() {
+	if c.Path == "" {
+		c.Path = "/keepalive/"
+	}
+	if c.CrossOrigin == nil {
+		c.CrossOrigin = http.NewCrossOriginProtection()
+	}
+}
+
+// check returns all that is wrong with c, and with what sm must have from the
+// start.
+func (c *Config) check(sm *scs.SessionManager) error {
+	var errs []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("keepalive: "+format, args...))
+		}
+	}
+	refuse(!isValidPath(c.Path),
+		"Config.Path is %q; write an absolute path below the root that ends with a slash, of letters, digits and -._~/ only, such as %q", c.Path, "/keepalive/")
+	refuse(c.WarnBefore != 0 && c.WarnBefore < minWarning,
+		"Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", c.WarnBefore, minWarning)
+	refuse(c.Mode < PageOpen || c.Mode > UserActive,
+		"Config.Mode is %d; write PageOpen, PageVisible or UserActive", c.Mode)
+	refuse(c.Presence < PresenceOff || c.Presence > PresenceQuery,
+		"Config.Presence is %d; write PresenceOff, PresencePath or PresenceQuery", c.Presence)
+	refuse(c.MaxUnattended < 0,
+		"Config.MaxUnattended is %v; write a positive duration, or 0 for no limit", c.MaxUnattended)
+	refuse(c.MaxUnattended > 0 && c.Mode == UserActive,
+		"Config.MaxUnattended is set with UserActive, where the idle timeout already counts from the user's last input; leave it out")
+	refuse(c.NoScript && (c.Mode != PageOpen || c.MaxUnattended > 0),
+		"Config.NoScript keeps sessions alive whether or not anybody is there, which is not what Mode or MaxUnattended asks for; use it with PageOpen only, without MaxUnattended")
+	const wantURL = "Config.%s is %q; write a path such as %q, or a URL of http or https"
+	refuse(!isLink(c.LoginURL), wantURL, "LoginURL", c.LoginURL, "/login")
+	refuse(!isLink(c.LogoutURL), wantURL, "LogoutURL", c.LogoutURL, "/login")
+	refuse(sm.Store == nil,
+		"SessionManager.Store is nil; make the session manager with scs.New, or set its Store first")
+	refuse(sm.Codec == nil,
+		"SessionManager.Codec is nil; make the session manager with scs.New, or set its Codec first")
+	return errors.Join(errs...)
+}
+
+// checkSessionManager logs what is wrong with the fields of sm, which programs
+// set until the first request, and with c beside them. It returns false where
+// pages can't have the script, and takes a WarnBefore away that would always
+// warn.
+func (c *Config) checkSessionManager(sm *scs.SessionManager, log *slog.Logger) (usable bool) {
+	usable = true
+	idle, cookiePath := sm.IdleTimeout, sm.Cookie.Path
+	if idle <= 0 {
+		log.Error("keepalive: SessionManager.IdleTimeout is not set, so there is nothing to extend; write e.g. sessionManager.IdleTimeout = 20 * time.Minute", "IdleTimeout", idle)
+	} else if idle < 3*time.Minute {
+		log.Warn("keepalive: SessionManager.IdleTimeout is short; browsers wake hidden pages only about once a minute, so write at least 3 * time.Minute if those are to stay signed in", "IdleTimeout", idle)
+	}
+	if sm.Lifetime < idle {
+		log.Error("keepalive: SessionManager.Lifetime is below IdleTimeout, so the session ends before it can be idle; write a longer Lifetime or a shorter IdleTimeout", "Lifetime", sm.Lifetime, "IdleTimeout", idle)
+	}
+	// The script takes a page's load for a touch that may have been skipped.
+	if c.WarnBefore > 0 && idle > 0 && c.WarnBefore >= idle-min(idle/20, time.Minute) {
+		log.Error("keepalive: Config.WarnBefore is not below SessionManager.IdleTimeout by a twentieth or a minute, so every page would warn at once; until then none does; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", c.WarnBefore, "IdleTimeout", idle)
+		c.WarnBefore = 0
+	}
+	if cookiePath == "" {
+		log.Error(`keepalive: SessionManager.Cookie.Path is empty, so browsers send the cookie only below the page that set it; write sessionManager.Cookie.Path = "/"; until then pages get no script`)
+		usable = false
+	} else if !pathMatches(c.Path, cookiePath) {
+		log.Error("keepalive: Config.Path is not below SessionManager.Cookie.Path, so pings would arrive without the cookie; write a Config.Path below it; until then pages get no script", "Path", c.Path, "Cookie.Path", cookiePath)
+		usable = false
+	}
+	return usable
+}
+
+// isValidPath reports whether p is an absolute path below the root that ends with
+// a slash, and that needs no escaping anywhere.
+func isValidPath(p string) bool {
+	if len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/' {
+		return false
+	}
+	for part := range strings.SplitSeq(p[1:len(p)-1], "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+		for _, c := range []byte(part) {
+			if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isLink reports whether pages can link to a URL: a path, or http and https.
+// Empty means no link.
+func isLink(raw string) bool {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return true
+	case err != nil:
+		return false
+	case u.Scheme == "":
+		return strings.HasPrefix(raw, "/")
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+// pathMatches reports whether browsers send a cookie with the path cookiePath to
+// path (RFC 6265 section 5.1.4).
+func pathMatches(path, cookiePath string) bool {
+	return strings.HasPrefix(path, cookiePath) &&
+		(len(path) == len(cookiePath) || cookiePath[len(cookiePath)-1] == '/' || path[len(cookiePath)] == '/')
+}

@@ -1,0 +1,18 @@
+package keepalive
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Inside the package: what hints remember cannot be seen from outside.
+func TestHintsAreBounded(t *testing.T) {
+	var h hints
+	for i := range 10 * maxHints {
+		h.note(strconv.Itoa(i), time.Now())
+	}
+	require.LessOrEqual(t, len(h.young)+len(h.old), 2*maxHints)
+}

@@ -1,0 +1,113 @@
+package inject
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// field is one field of a header. Its values are nil where it was deleted.
+type field struct {
+	name   string
+	values []string
+}
+
+// holdHeader stores the header as it is now. Changes that the handler makes
+// after WriteHeader, or after its first Write, come too late for it.
+func (w *Writer) holdHeader() {
+	w.header = w.headerArray[:0]
+	for name, values := range w.Header() {
+		w.header = append(w.header, field{name, values})
+	}
+}
+
+// sendHeader sends the header that holdHeader stored, after edit has changed it.
+// What the handler has changed since then is put back afterwards, because it may
+// be trailers.
+func (w *Writer) sendHeader(edit func(http.Header)) {
+	h := w.Header()
+	late := w.takeLateFields(h)
+	if late != nil && w.code == 0 {
+		w.code = http.StatusOK // an implicit WriteHeader would come after the late fields are back
+	}
+	if edit != nil {
+		edit(h)
+	}
+	w.pass()
+	for _, f := range late {
+		if f.values == nil {
+			delete(h, f.name)
+		} else {
+			h[f.name] = f.values
+		}
+	}
+}
+
+// takeLateFields makes h the stored header again, and returns what the handler
+// has changed in it since.
+func (w *Writer) takeLateFields(h http.Header) (late []field) {
+	if w.header == nil {
+		return nil
+	}
+	for name, values := range h {
+		if !slices.ContainsFunc(w.header, func(f field) bool { return f.name == name && isSameSlice(f.values, values) }) {
+			late = append(late, field{name, values})
+		}
+	}
+	for _, f := range w.header {
+		if _, ok := h[f.name]; !ok {
+			late = append(late, field{name: f.name})
+		}
+	}
+	for _, f := range late {
+		delete(h, f.name)
+	}
+	for _, f := range w.header {
+		h[f.name] = f.values
+	}
+	return late
+}
+
+// isSameSlice reports whether a header field was left alone. http.Header makes a
+// new slice, or a longer one, whenever it changes a field.
+func isSameSlice(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// dropLength prepares the header of a page whose tag may or may not come.
+func dropLength(h http.Header) {
+	delete(h, "Content-Length")
+	markChanged(h)
+}
+
+// growLength adds n to Content-Length, and remembers what it was. One that
+// cannot be read is removed.
+func (w *Writer) growLength(h http.Header, n int) {
+	values := h["Content-Length"]
+	if len(values) == 0 {
+		return
+	}
+	length, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil || length < 0 || len(values) > 1 {
+		delete(h, "Content-Length")
+		return
+	}
+	w.promised = length
+	w.lengthValue[0] = strconv.FormatInt(length+int64(n), 10)
+	h["Content-Length"] = w.lengthValue[:]
+}
+
+// acceptNoRanges is a header value of changed pages. It is shared, because
+// net/http only reads it.
+var acceptNoRanges = []string{"none"}
+
+// markChanged edits the header of a page whose bytes are no longer those of the
+// file. A strong ETag would promise that they are (RFC 9110 section 8.8.1), and a
+// client that was cut off would go on with a range of the file.
+func markChanged(h http.Header) {
+	if tags := h["Etag"]; len(tags) == 1 && strings.HasPrefix(tags[0], `"`) {
+		h["Etag"] = []string{"W/" + tags[0]}
+	}
+	h["Accept-Ranges"] = acceptNoRanges
+}

@@ -1,0 +1,106 @@
+// Package inject puts an element into HTML pages while their handlers write
+// them. It knows where and how; its owner says what goes in, by Hooks.
+//
+// A Writer holds the header and the first bytes of a page until the insertion
+// point is known. Content-Length then stays exact, and everything behind that
+// point passes through uncopied. Package prolog finds the insertion point,
+// package csp reads the page's Content-Security-Policy.
+package inject
+
+import (
+	"html"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/seed4a306b22/keepalive/internal/inject/csp"
+)
+
+// Insertion is what goes into a page. A Writer only reads it.
+type Insertion struct {
+	// Tag is the element that becomes the first one in head.
+	Tag []byte
+	// NonceAt is the place in Tag for a nonce attribute, which is written when
+	// the page's Content-Security-Policy has a nonce.
+	NonceAt int
+	// Tail follows the last byte of the page. Empty for nothing.
+	Tail []byte
+}
+
+// Hooks are what a Writer asks and tells its owner about one response, in the
+// goroutine that writes it.
+type Hooks interface {
+	// BeforeHeader is called once, before the header goes out, and may change it.
+	// After an error the handler's response is dropped.
+	BeforeHeader(w http.ResponseWriter) error
+
+	// AnswerError answers in the handler's place after an error of BeforeHeader,
+	// unless the connection was hijacked.
+	AnswerError(w http.ResponseWriter, err error)
+
+	// Insertion returns what goes into a page with header h, or nil and the
+	// reason why nothing does. It is called after BeforeHeader, at most once, and
+	// only for a response that may be a page.
+	Insertion(h http.Header) (ins *Insertion, skipReason string)
+
+	// Inserted is called when the insertion point was found. h is the header that
+	// goes out, and nonce the one for which the tag was written, if any.
+	Inserted(h http.Header, nonce string)
+
+	// Skipped is called with the reason when an HTML page gets nothing. It is not
+	// called for other responses.
+	Skipped(reason string)
+}
+
+// tagFor returns the tag for a page with header h, and tells the owner.
+func (w *Writer) tagFor(h http.Header) []byte {
+	tag, nonce := w.insertion.Tag, csp.Nonce(h)
+	if nonce != "" {
+		at := w.insertion.NonceAt
+		tag = []byte(string(tag[:at]) + ` nonce="` + html.EscapeString(nonce) + `"` + string(tag[at:]))
+	}
+	w.hooks.Inserted(h, nonce)
+	return tag
+}
+
+// Find reports whether a Writer below w, or w itself, has hooks that match.
+// Writers that cannot be unwrapped hide what is below them.
+func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
+	for {
+		if iw, ok := w.(*Writer); ok && match(iw.hooks) {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
+}
+
+// AskUncompressed returns r without Accept-Encoding if it is a request for HTML,
+// so that a page which is fetched or compressed further in arrives readable. It
+// changes a copy, because middleware outside may still read the original, also
+// from another goroutine. isCopy reports that r itself is such a copy already;
+// its header is copied all the same.
+func AskUncompressed(r *http.Request, isCopy bool) *http.Request {
+	if r.Header["Accept-Encoding"] == nil || !acceptsHTML(r.Header) {
+		return r
+	}
+	if !isCopy {
+		c := *r
+		r = &c
+	}
+	r.Header = maps.Clone(r.Header)
+	delete(r.Header, "Accept-Encoding")
+	return r
+}
+
+func acceptsHTML(h http.Header) bool {
+	for _, v := range h["Accept"] {
+		if strings.Contains(v, "text/html") {
+			return true
+		}
+	}
+	return false
+}

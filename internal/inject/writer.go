@@ -1,0 +1,243 @@
+package inject
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/seed4a306b22/keepalive/internal/inject/prolog"
+)
+
+// Writer is the response writer that puts an Insertion into a page while its
+// first bytes pass. Init must be called first. It is used like any
+// http.ResponseWriter, and must not be pooled: a handler may keep it.
+type Writer struct {
+	http.ResponseWriter
+	hooks     Hooks
+	insertion *Insertion
+
+	phase phase
+	ready bool  // BeforeHeader was called
+	sniff bool  // the handler named no type: the first bytes tell
+	head  bool  // the request is a HEAD request
+	code  int   // what WriteHeader was called with, 0 if it was not
+	err   error // of BeforeHeader
+
+	scan     prolog.Scanner
+	held     []byte // read by scan, not yet sent
+	sent     int64  // bytes of the page that were sent; those of held come next
+	promised int64  // the page's Content-Length before it grew, 0 if it had none
+	tail     []byte // what is to follow the page
+
+	// header is the header as it was when it would have gone out, while it is
+	// held. headerArray spares most pages an allocation.
+	header      []field
+	headerArray [6]field
+
+	lengthValue [1]string // the new Content-Length, as a slice of our own
+}
+
+// phase is how far a response is.
+type phase uint8
+
+const (
+	fresh    phase = iota // nothing was written
+	holding               // a page whose header is held
+	scanning              // a page whose header went out before the insertion point was found
+	passing               // everything passes through
+	failed                // BeforeHeader failed and AnswerError has answered
+)
+
+// Init makes w a writer of one response, above the given one.
+func (w *Writer) Init(below http.ResponseWriter, hooks Hooks) {
+	w.ResponseWriter, w.hooks = below, hooks
+}
+
+// Serve runs the handler with w as its writer, and ends the response.
+func (w *Writer) Serve(next http.Handler, r *http.Request) {
+	w.head = r.Method == http.MethodHead
+	next.ServeHTTP(w, r)
+	w.end() // not deferred: a panic must not send half a page as a whole one
+}
+
+// Unwrap is for http.ResponseController.
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// decide is where it is decided, once, what becomes of a response: on the first
+// of Write, WriteHeader, Flush, ReadFrom, or the handler's return. code is what
+// WriteHeader was called with, 0 if it was not.
+func (w *Writer) decide(code int) {
+	if err := w.beforeHeader(); err != nil {
+		w.phase, w.err = failed, err
+		w.Header().Del("Content-Length") // of the response that is dropped
+		w.hooks.AnswerError(w.ResponseWriter, err)
+		return
+	}
+	w.code = code
+	reason := w.cannotInject()
+	if reason == "" {
+		if w.insertion, reason = w.hooks.Insertion(w.Header()); w.insertion != nil {
+			w.phase = holding
+			return
+		}
+	}
+	if reason != notPage {
+		w.hooks.Skipped(reason)
+	}
+	w.pass()
+}
+
+func (w *Writer) beforeHeader() error {
+	if w.ready {
+		return nil
+	}
+	w.ready = true
+	return w.hooks.BeforeHeader(w.ResponseWriter)
+}
+
+// pass lets the rest of the response through.
+func (w *Writer) pass() {
+	w.phase = passing
+	if w.code != 0 {
+		w.ResponseWriter.WriteHeader(w.code)
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *Writer) WriteHeader(code int) {
+	switch {
+	case w.phase == fresh && code != http.StatusSwitchingProtocols && (code < 200 || code > 999):
+		// An informational response, before the final one; or no code at all, over
+		// which net/http panics.
+		w.ResponseWriter.WriteHeader(code)
+	case w.phase == fresh:
+		if w.decide(code); w.phase == holding {
+			w.holdHeader()
+		}
+	case w.phase == passing:
+		w.ResponseWriter.WriteHeader(code) // net/http logs what is wrong with that
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.phase == fresh {
+		w.decide(0)
+	}
+	switch w.phase {
+	case passing:
+		return w.write(p)
+	case failed:
+		return 0, w.err
+	}
+	return w.apply(w.scan.Scan(p), p)
+}
+
+// WriteString spares a long string the copy that Write would need.
+func (w *Writer) WriteString(s string) (n int, err error) {
+	if w.phase == fresh {
+		w.decide(0)
+	}
+	if w.isScanning() {
+		buf := buffers.Get().(*[bufferLen]byte)
+		defer buffers.Put(buf)
+		for w.isScanning() {
+			k, err := w.Write(buf[:copy(buf[:], s[n:])])
+			if n += k; err != nil || n == len(s) {
+				return n, err
+			}
+		}
+	}
+	if w.phase == failed {
+		return n, w.err
+	}
+	k, err := io.WriteString(w.ResponseWriter, s[n:])
+	w.count(int64(k), err)
+	return n + k, err
+}
+
+// ReadFrom hands src over to the writer below as soon as the insertion point is
+// found, so that a file still goes out by sendfile.
+func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
+	if w.phase == fresh {
+		w.decide(0)
+	}
+	if w.isScanning() {
+		buf := buffers.Get().(*[bufferLen]byte)
+		defer buffers.Put(buf)
+		for w.isScanning() {
+			k, rerr := src.Read(buf[:])
+			if k > 0 {
+				k, err = w.Write(buf[:k])
+				n += int64(k)
+			}
+			if err == nil && rerr != io.EOF {
+				err = rerr
+			}
+			if err != nil || rerr != nil {
+				return n, err
+			}
+		}
+	}
+	if w.phase == failed {
+		return n, w.err
+	}
+	k, err := io.Copy(w.ResponseWriter, src)
+	w.count(k, err)
+	return n + k, err
+}
+
+// isScanning reports whether the insertion point is still to be found.
+func (w *Writer) isScanning() bool { return w.phase == holding || w.phase == scanning }
+
+// buffers are for the first bytes of a page that does not come in by Write.
+const bufferLen = 2 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
+
+// Flush implements http.Flusher.
+func (w *Writer) Flush() { _ = w.FlushError() }
+
+// FlushError sends what it can. A page whose insertion point is not known yet
+// goes on without a Content-Length.
+func (w *Writer) FlushError() error {
+	if w.phase == fresh {
+		w.decide(0)
+	}
+	if w.phase == failed {
+		return w.err
+	}
+	if w.phase == holding {
+		if err := w.sendSafe(nil); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over, after BeforeHeader.
+func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if err := w.beforeHeader(); err != nil {
+		return nil, nil, err
+	}
+	if w.phase == holding { // an answer to CONNECT, say, goes out before the connection is handed over
+		if err := w.sendSafe(nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.phase, w.tail = passing, nil // nothing of ours may follow
+	}
+	return conn, buf, err
+}
+
+// Push implements http.Pusher where the writer below does.
+func (w *Writer) Push(target string, opts *http.PushOptions) error {
+	if p, ok := w.ResponseWriter.(http.Pusher); ok {
+		return p.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}

@@ -1,0 +1,285 @@
+// Package memory makes any scs store able to act on a session only if it is
+// there, within one process: a keepalive.Store. Every write of a session happens
+// under a lock. scs stores do not report a session's expiry, so it is remembered
+// as the writes pass by.
+package memory
+
+import (
+	"bytes"
+	"context"
+	"hash/maphash"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+)
+
+// stripes is the number of locks of a Store. Sessions that share one only wait
+// for each other.
+const stripes = 64
+
+// Store is a keepalive.Store around any scs.Store. Its methods may be used
+// concurrently.
+type Store struct {
+	inner    scs.Store
+	deadline func([]byte) (time.Time, error)
+	takesCtx bool // inner is an scs.CtxStore
+	// clone is set for stores whose Find may return memory that their Commit
+	// invalidates, such as boltstore's mapped pages.
+	clone   bool
+	seed    maphash.Seed
+	stripes [stripes]stripe
+}
+
+type stripe struct {
+	// lock is a channel of capacity 1, not a Mutex, so that waiting for a slow
+	// store ends with the request's context.
+	lock   chan struct{}
+	expiry map[string]time.Time
+}
+
+// IterableStore is a Store around one that supports iteration. scs asks for that
+// ability by type, so only stores that have it may show it.
+type IterableStore struct{ *Store }
+
+// New returns a Store around inner, or an IterableStore where inner supports
+// iteration. deadline reads a session's deadline from its data.
+func New(inner scs.Store, deadline func(data []byte) (time.Time, error)) scs.Store {
+	_, isMem := inner.(*memstore.MemStore)
+	_, takesCtx := inner.(scs.CtxStore)
+	s := &Store{inner: inner, deadline: deadline, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
+	for i := range s.stripes {
+		s.stripes[i] = stripe{lock: make(chan struct{}, 1), expiry: make(map[string]time.Time)}
+	}
+	switch inner.(type) {
+	case scs.IterableStore, scs.IterableCtxStore:
+		return IterableStore{s}
+	}
+	return s
+}
+
+func (s *Store) lock(ctx context.Context, key string) (*stripe, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	st := &s.stripes[maphash.String(s.seed, key)%stripes]
+	select {
+	case st.lock <- struct{}{}:
+		return st, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// writeContext returns the context for a Commit or a Delete. scs gives none to a
+// store that takes none, so there a logout goes through although the client has
+// hung up.
+func (s *Store) writeContext(ctx context.Context) context.Context {
+	if s.takesCtx {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
+func (st *stripe) unlock() { <-st.lock }
+
+// remember stores the expiry of a session. With each new session it drops up to
+// two ended ones, found where the map's random iteration starts. So memory
+// follows the number of live sessions without a goroutine to stop.
+func (st *stripe) remember(key string, expiry, now time.Time) {
+	if _, known := st.expiry[key]; !known {
+		looked := 0
+		for k, e := range st.expiry {
+			if !now.Before(e) {
+				delete(st.expiry, k)
+			}
+			if looked++; looked == 2 {
+				break
+			}
+		}
+	}
+	st.expiry[key] = expiry
+}
+
+// find returns the data of a session that is in the store and not past its
+// deadline. Data that no deadline can be read from is returned as it is: whoever
+// decodes it will say what is wrong with it.
+func (s *Store) find(ctx context.Context, key string) (data []byte, end time.Time, found bool, err error) {
+	if s.takesCtx {
+		data, found, err = s.inner.(scs.CtxStore).FindCtx(ctx, key)
+	} else {
+		data, found, err = s.inner.Find(key)
+	}
+	if err != nil || !found {
+		return nil, end, false, err
+	}
+	if end, err = s.deadline(data); err == nil && !time.Now().Before(end) {
+		return nil, end, false, nil
+	}
+	return data, end, true, nil
+}
+
+func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte, expiry time.Time) error {
+	var err error
+	if s.takesCtx {
+		err = s.inner.(scs.CtxStore).CommitCtx(ctx, key, data, expiry)
+	} else {
+		err = s.inner.Commit(key, data, expiry)
+	}
+	if err != nil {
+		delete(st.expiry, key) // it may have been written all the same
+		return err
+	}
+	st.remember(key, expiry, time.Now())
+	return nil
+}
+
+// Touch implements keepalive.Store.
+func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadline func([]byte) (time.Time, error)) (time.Time, bool, error) {
+	st, err := s.lock(ctx, key)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	defer st.unlock()
+	data, _, found, err := s.find(ctx, key)
+	if err != nil || !found {
+		return time.Time{}, false, err
+	}
+	end, err := deadline(data)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	now := time.Now()
+	current, known := st.expiry[key]
+	next := now.Add(idle)
+	switch {
+	case known && !now.Before(current), !now.Before(end):
+		return time.Time{}, false, nil
+	case known && next.Before(current):
+		next = current
+	case !known && idle <= 0:
+		// Written before this process began: it lives, nobody here knows how
+		// long, and writing a guess could end it.
+		return now, true, nil
+	}
+	if end.Before(next) {
+		next = end
+	}
+	if known && next.Equal(current) {
+		return next, true, nil
+	}
+	if s.clone {
+		data = bytes.Clone(data)
+	}
+	return next, true, s.commit(ctx, st, key, data, next)
+}
+
+// Replace implements keepalive.Store.
+func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (bool, error) {
+	st, err := s.lock(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	defer st.unlock()
+	if _, _, found, err := s.find(ctx, key); err != nil || !found {
+		return false, err
+	}
+	if current, known := st.expiry[key]; known && !time.Now().Before(current) {
+		return false, nil
+	}
+	return true, s.commit(ctx, st, key, data, expiry)
+}
+
+// Expiry implements keepalive.Store. For a session that was written before this
+// process began it returns the current time: the session is alive, and nothing
+// longer is certain until the first touch.
+func (s *Store) Expiry(ctx context.Context, key string) (time.Time, bool, error) {
+	st, err := s.lock(ctx, key)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	defer st.unlock()
+	_, end, found, err := s.find(ctx, key)
+	if err != nil || !found {
+		return time.Time{}, false, err
+	}
+	now := time.Now()
+	current, known := st.expiry[key]
+	switch {
+	case !known:
+		return now, true, nil
+	case !now.Before(current):
+		return time.Time{}, false, nil
+	case !end.IsZero() && end.Before(current):
+		return end, true, nil
+	}
+	return current, true, nil
+}
+
+// FindCtx implements scs.CtxStore.
+func (s *Store) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	data, _, found, err := s.find(ctx, key)
+	return data, found, err
+}
+
+// CommitCtx implements scs.CtxStore.
+func (s *Store) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) error {
+	st, err := s.lock(s.writeContext(ctx), key)
+	if err != nil {
+		return err
+	}
+	defer st.unlock()
+	return s.commit(ctx, st, key, data, expiry)
+}
+
+// DeleteCtx implements scs.CtxStore.
+func (s *Store) DeleteCtx(ctx context.Context, key string) error {
+	st, err := s.lock(s.writeContext(ctx), key)
+	if err != nil {
+		return err
+	}
+	defer st.unlock()
+	delete(st.expiry, key)
+	if s.takesCtx {
+		return s.inner.(scs.CtxStore).DeleteCtx(ctx, key)
+	}
+	return s.inner.Delete(key)
+}
+
+// Find implements scs.Store.
+func (s *Store) Find(key string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), key)
+}
+
+// Commit implements scs.Store.
+func (s *Store) Commit(key string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), key, data, expiry)
+}
+
+// Delete implements scs.Store.
+func (s *Store) Delete(key string) error {
+	return s.DeleteCtx(context.Background(), key)
+}
+
+// AllCtx implements scs.IterableCtxStore.
+func (s IterableStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	var all map[string][]byte
+	var err error
+	if c, ok := s.inner.(scs.IterableCtxStore); ok {
+		all, err = c.AllCtx(ctx)
+	} else {
+		all, err = s.inner.(scs.IterableStore).All()
+	}
+	now := time.Now()
+	for key, data := range all {
+		if end, derr := s.deadline(data); derr == nil && !now.Before(end) {
+			delete(all, key)
+		}
+	}
+	return all, err
+}
+
+// All implements scs.IterableStore.
+func (s IterableStore) All() (map[string][]byte, error) {
+	return s.AllCtx(context.Background())
+}

@@ -1,0 +1,309 @@
+package keepalive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"path"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive/internal/memory"
+)
+
+// saveTimeout is how long a write may still take after the client has hung up.
+const saveTimeout = 5 * time.Second
+
+// maxInactive is longer than any idle timeout.
+const maxInactive = 100 * 365 * 24 * time.Hour
+
+// sessions loads, saves and extends the sessions of one scs.SessionManager.
+type sessions struct {
+	manager *scs.SessionManager
+	events  *events
+
+	// contextKey is the key under which scs keeps a request's session.
+	contextKey any
+
+	// What follows is set by start, at the first request.
+
+	store    Store
+	deadline func(data []byte) (time.Time, error)
+	// loader is a copy of manager without an idle timeout. With one, scs marks
+	// every loaded session as modified, and writes it back. The copy shares the
+	// context key, so that the app's own manager finds the session.
+	loader *scs.SessionManager
+	hints  hints
+}
+
+func (s *sessions) init(sm *scs.SessionManager, e *events) error {
+	s.manager, s.events = sm, e
+	spy := keySpy{Context: context.Background()}
+	if _, err := sm.Load(&spy, ""); err != nil {
+		return fmt.Errorf("keepalive: SessionManager.Load: %w", err)
+	}
+	s.contextKey = spy.key
+	s.wrapStore()
+	return nil
+}
+
+// keySpy is a context that notes the key it was last asked for. scs does not
+// export the key of its session data, and asks for it in Load.
+type keySpy struct {
+	context.Context
+	key any
+}
+
+func (s *keySpy) Value(key any) any {
+	s.key = key
+	return nil
+}
+
+// start reads what the program has set on the session manager by the time of
+// the first request.
+func (s *sessions) start() {
+	s.wrapStore()
+	s.store = s.manager.Store.(Store)
+	s.deadline = deadlineOf(s.manager.Codec)
+	loader := *s.manager
+	loader.IdleTimeout = 0
+	s.loader = &loader
+}
+
+// wrapStore makes the session manager's store a Store.
+func (s *sessions) wrapStore() {
+	inner := s.manager.Store
+	if _, ok := inner.(Store); ok {
+		return
+	}
+	const warning = "keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store"
+	switch name := storePackage(inner); name {
+	case "memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore": // no other process can write there
+	case "goredisstore", "pgxstore", "mysqlstore", "sqlite3store":
+		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner), "import", "github.com/seed4a306b22/keepalive/"+name)
+	default:
+		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner))
+	}
+	s.manager.Store = memory.New(inner, deadlineOf(s.manager.Codec))
+}
+
+// Without these, wrapStore and start would panic.
+var (
+	_ Store = (*memory.Store)(nil)
+	_ Store = memory.IterableStore{}
+)
+
+// storePackage returns the name of the package that a store comes from.
+func storePackage(s scs.Store) string {
+	t := reflect.TypeOf(s)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return path.Base(t.PkgPath())
+}
+
+// token returns the session token that the request brings, "" for none.
+func (s *sessions) token(r *http.Request) string {
+	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// key returns the name under which the store keeps a token's session.
+func (s *sessions) key(token string) string {
+	if token == "" || !s.manager.HashTokenInStore {
+		return token
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// inContext reports whether a session has been loaded into ctx already.
+func (s *sessions) inContext(ctx context.Context) bool { return ctx.Value(s.contextKey) != nil }
+
+// insideSCS reports whether the LoadAndSave of scs runs outside. Load would find
+// its session there, and scs would write that back after us.
+func (s *sessions) insideSCS(r *http.Request) bool {
+	if !s.inContext(r.Context()) {
+		return false
+	}
+	if s.events.firstTime(noticeInsideSCS) {
+		s.events.log().Error("keepalive: running inside SessionManager.LoadAndSave, which writes back what it read and so undoes logouts and writes that happen during a ping; use keepalive's LoadAndSave in its place, or mount Handler outside of it")
+	}
+	return true
+}
+
+// cookieInUse reports whether there is a session, as far as cookies show: by the
+// session cookie that the response sets or deletes, or else by the request's.
+func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
+	lines := h["Set-Cookie"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		if c, err := http.ParseSetCookie(lines[i]); err == nil && c.Name == s.manager.Cookie.Name {
+			return c.Value != "" && c.MaxAge >= 0
+		}
+	}
+	for _, line := range r.Header["Cookie"] { // as r.Cookie does, which allocates
+		for pair := range strings.SplitSeq(line, ";") {
+			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == s.manager.Cookie.Name {
+				return value != ""
+			}
+		}
+	}
+	return false
+}
+
+// load reads the request's session into a context. Its token is "" when there
+// is none, or when it is past its deadline: a store may keep it longer than
+// that, as goredisstore does with one that was written too late.
+func (s *sessions) load(r *http.Request) (ctx context.Context, token string, err error) {
+	if ctx, err = s.loader.Load(r.Context(), s.token(r)); err != nil {
+		return nil, "", err
+	}
+	token = s.manager.Token(ctx)
+	if token != "" && !time.Now().Before(s.manager.Deadline(ctx)) {
+		token = ""
+		ctx, err = s.loader.Load(r.Context(), "")
+	}
+	return ctx, token, err
+}
+
+// save ends the request's session, where token is the one it was loaded with.
+// It runs once, before the header goes out. hasSession reports whether the
+// response belongs to a live session.
+func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (hasSession bool, err error) {
+	ctx := r.Context()
+	status := s.manager.Status(ctx)
+	if status != scs.Unmodified {
+		s.checkCookieUnset(w.Header())
+	}
+	switch {
+	case status == scs.Modified:
+		return s.commit(w, r, token, passive)
+	case status == scs.Destroyed:
+		s.manager.WriteSessionCookie(ctx, w, "", time.Time{})
+		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(token))
+		return false, nil
+	case token == "":
+		return false, nil
+	case passive:
+		s.traceNoTouch(r, s.key(token), "passive")
+		return true, nil
+	}
+	return s.touch(r, token), nil
+}
+
+// checkCookieUnset logs once that something further in has written the session
+// cookie before us, and with it the session, whether or not that still exists.
+func (s *sessions) checkCookieUnset(h http.Header) {
+	for _, line := range h["Set-Cookie"] {
+		if strings.HasPrefix(line, s.manager.Cookie.Name+"=") && s.events.firstTime(noticeAroundSCS) {
+			s.events.log().Error("keepalive: SessionManager.LoadAndSave (or WriteSessionCookie) runs inside keepalive's LoadAndSave and brings back sessions that have ended meanwhile; remove it")
+		}
+	}
+}
+
+// touch extends a session that was only read, unless that gains too little. An
+// error of the store is reported and the page is served: the session is as it
+// was.
+func (s *sessions) touch(r *http.Request, token string) (hasSession bool) {
+	idle := s.manager.IdleTimeout
+	want, deadline := time.Now().Add(idle), s.manager.Deadline(r.Context())
+	if deadline.Before(want) {
+		want = deadline
+	}
+	key := s.key(token)
+	if idle <= 0 || !s.hints.claim(key, want, min(idle/20, time.Minute)) {
+		s.traceNoTouch(r, key, "gains too little")
+		return true
+	}
+	expiry, found, err := s.store.Touch(r.Context(), key, idle, s.deadline)
+	if err != nil || !found {
+		s.hints.forget(key)
+	}
+	switch {
+	case err != nil:
+		s.events.storeFailed(r, key, "the store could not touch a session", err)
+		return true
+	case found:
+		s.events.publish(Event{Kind: EventTouch, Request: r, Expiry: expiry, Deadline: deadline}, key)
+	default:
+		s.traceNoTouch(r, key, "ended meanwhile")
+	}
+	return found
+}
+
+func (s *sessions) traceNoTouch(r *http.Request, key, reason string) {
+	if s.events.tracing(r) {
+		s.events.trace(r, "no touch", "session", s.events.sessionName(key), "reason", reason)
+	}
+}
+
+// commit writes a modified session, and the cookie.
+func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, passive bool) (hasSession bool, err error) {
+	ctx := r.Context()
+	if ctx.Err() != nil { // what a handler has done is not lost because its client hung up
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		defer cancel()
+	}
+	loadedKey := s.key(token)
+	store := &commitStore{Store: s.store, loadedKey: loadedKey, passive: passive}
+	sm := *s.manager
+	sm.Store = store
+	if token, _, err = sm.Commit(ctx); err != nil {
+		return false, err
+	}
+	if store.gone {
+		s.events.publish(Event{Kind: EventLost, Request: r}, loadedKey)
+		return false, nil
+	}
+	key, deadline := s.key(token), s.manager.Deadline(ctx)
+	if loadedKey != "" && key != loadedKey {
+		s.events.publish(Event{Kind: EventRenew, Request: r}, loadedKey)
+	}
+	s.hints.note(key, store.expiry)
+	// The cookie lives until the deadline; that the session may end sooner is
+	// for the store to know. So no touch has to send it again.
+	s.manager.WriteSessionCookie(ctx, w, token, deadline)
+	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
+	return true, nil
+}
+
+// commitStore is the store for one commit: the session that the request was
+// loaded with is replaced if it still exists, any other is created.
+type commitStore struct {
+	Store
+	loadedKey string    // of the session that was loaded, "" for none
+	passive   bool      // the request leaves that session's expiry as it is
+	expiry    time.Time // what was written
+	gone      bool      // nothing was written: the session that was loaded has ended
+}
+
+// CommitCtx is what scs calls.
+func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) (err error) {
+	s.expiry = expiry
+	if key != s.loadedKey || s.loadedKey == "" {
+		if c, ok := s.Store.(scs.CtxStore); ok {
+			return c.CommitCtx(ctx, key, data, expiry)
+		}
+		return s.Store.Commit(key, data, expiry)
+	}
+	found := true
+	if s.passive {
+		var current time.Time
+		if current, found, err = s.Store.Expiry(ctx, key); err == nil && found && current.Before(expiry) {
+			s.expiry = current
+		}
+	}
+	if err == nil && found {
+		found, err = s.Replace(ctx, key, data, s.expiry)
+	}
+	s.gone = err == nil && !found
+	return err
+}

@@ -1,0 +1,86 @@
+package keepalive
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// sessionTimes is when a session ends.
+type sessionTimes struct {
+	expiry   time.Time // if nothing touches it again
+	deadline time.Time // in any case
+	found    bool      // false if there is no such session
+}
+
+// deadlineStore is a Store that returns the deadline with the expiry, so that a
+// store which remembers deadlines need not be asked for the data.
+type deadlineStore interface {
+	TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error)
+}
+
+// extend touches a session.
+func (s *sessions) extend(ctx context.Context, key string, idle time.Duration) (times sessionTimes, err error) {
+	if d, ok := s.store.(deadlineStore); ok {
+		times.expiry, times.deadline, times.found, err = d.TouchDeadline(ctx, key, idle, s.deadline)
+	} else {
+		times.expiry, times.found, err = s.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
+			times.deadline, err = s.deadline(data)
+			return times.deadline, err
+		})
+	}
+	if err != nil || !times.found {
+		return times, err
+	}
+	s.hints.note(key, times.expiry)
+	if times.deadline.IsZero() { // the store remembered it
+		return s.readDeadline(ctx, key, times)
+	}
+	return times, nil
+}
+
+// peek reads when a session ends, and extends nothing.
+func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, err error) {
+	if _, ok := s.store.(deadlineStore); ok {
+		return s.extend(ctx, key, -maxInactive)
+	}
+	if times.expiry, times.found, err = s.store.Expiry(ctx, key); err != nil || !times.found {
+		return times, err
+	}
+	return s.readDeadline(ctx, key, times)
+}
+
+// readDeadline adds the deadline to times, from the session's data.
+func (s *sessions) readDeadline(ctx context.Context, key string, times sessionTimes) (sessionTimes, error) {
+	var data []byte
+	var err error
+	if c, ok := s.store.(scs.CtxStore); ok {
+		data, times.found, err = c.FindCtx(ctx, key)
+	} else {
+		data, times.found, err = s.store.Find(key)
+	}
+	if err == nil && times.found {
+		times.deadline, err = s.deadline(data)
+	}
+	return times, err
+}
+
+// noStore is a header value. It is shared, because net/http only reads it.
+var noStore = []string{"no-store"}
+
+// resendCookie writes the cookie of a session that was extended, if it is one
+// that outlives the browser. That may be a value of the session itself.
+func (s *sessions) resendCookie(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
+	ctx := r.Context()
+	if !s.manager.Cookie.Persist {
+		var err error
+		if ctx, err = s.loader.Load(ctx, token); err != nil || !s.manager.GetBool(ctx, "__rememberMe") {
+			return err
+		}
+	}
+	s.manager.WriteSessionCookie(ctx, w, token, deadline)
+	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
+	return nil
+}
