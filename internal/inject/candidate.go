@@ -20,14 +20,28 @@ func (w *Writer) cannotInject() string {
 	if !isPageStatus(w.code) {
 		return "status"
 	}
+	for _, coding := range w.pageCoding(h) {
+		if coding != "" && !strings.EqualFold(strings.TrimSpace(coding), "identity") {
+			return "Content-Encoding: compress outside"
+		}
+	}
 	return checkHeader(h)
+}
+
+// pageCoding returns the page's own Content-Encoding. Some compressors outside
+// set theirs before the handler runs, such as those of gorilla/handlers and gin.
+func (w *Writer) pageCoding(h http.Header) []string {
+	if coding := h["Content-Encoding"]; !isSameSlice(coding, w.outerCoding) {
+		return coding
+	}
+	return nil
 }
 
 // checkType sets w.sniff when only the first bytes will tell the type.
 func (w *Writer) checkType(h http.Header) (reason string) {
 	types, named := h["Content-Type"]
 	switch {
-	case !named && (h["Content-Encoding"] != nil || h["Transfer-Encoding"] != nil):
+	case !named && (w.pageCoding(h) != nil || h["Transfer-Encoding"] != nil):
 		return "no Content-Type, but encoded" // net/http does not sniff it then
 	case !named:
 		w.sniff = true
@@ -56,11 +70,6 @@ func isPageStatus(code int) bool {
 
 // checkHeader returns the reason why a page with header h must stay as it is.
 func checkHeader(h http.Header) (reason string) {
-	for _, coding := range h["Content-Encoding"] {
-		if coding != "" && !strings.EqualFold(strings.TrimSpace(coding), "identity") {
-			return "Content-Encoding: compress outside"
-		}
-	}
 	for _, v := range h["Cache-Control"] {
 		if hasToken(v, "no-transform") { // RFC 9111 section 5.2.2.6
 			return "Cache-Control: no-transform"

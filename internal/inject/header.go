@@ -24,7 +24,7 @@ func (w *Writer) holdHeader() {
 
 // sendHeader sends the header that holdHeader stored, after edit has changed it.
 // What the handler has changed since then is put back afterwards, because it may
-// be trailers.
+// be trailers (RFC 9110 section 6.5.1 says which fields cannot be).
 func (w *Writer) sendHeader(edit func(http.Header)) {
 	h := w.Header()
 	late := w.takeLateFields(h)
@@ -36,12 +36,25 @@ func (w *Writer) sendHeader(edit func(http.Header)) {
 	}
 	w.pass()
 	for _, f := range late {
+		if isFraming(f.name) {
+			continue // a writer below that sends its header later would take it
+		}
 		if f.values == nil {
 			delete(h, f.name)
 		} else {
 			h[f.name] = f.values
 		}
 	}
+}
+
+// isFraming reports whether a field describes the body as it is sent. Such a field
+// cannot be a trailer.
+func isFraming(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Content-Encoding", "Content-Type":
+		return true
+	}
+	return false
 }
 
 // takeLateFields makes h the stored header again, and returns what the handler
@@ -76,7 +89,10 @@ func isSameSlice(a, b []string) bool {
 }
 
 // dropLength prepares the header of a page whose tag may or may not come.
-func dropLength(h http.Header) {
+func (w *Writer) dropLength(h http.Header) {
+	if n, ok := contentLength(h); ok {
+		w.promised, w.cut = n, !w.head
+	}
 	delete(h, "Content-Length")
 	markChanged(h)
 }
@@ -84,18 +100,25 @@ func dropLength(h http.Header) {
 // growLength adds n to Content-Length, and remembers what it was. One that
 // cannot be read is removed.
 func (w *Writer) growLength(h http.Header, n int) {
-	values := h["Content-Length"]
-	if len(values) == 0 {
-		return
-	}
-	length, err := strconv.ParseInt(values[0], 10, 64)
-	if err != nil || length < 0 || len(values) > 1 {
+	length, ok := contentLength(h)
+	if !ok {
 		delete(h, "Content-Length")
 		return
 	}
 	w.promised = length
 	w.lengthValue[0] = strconv.FormatInt(length+int64(n), 10)
 	h["Content-Length"] = w.lengthValue[:]
+}
+
+// contentLength reads Content-Length. ok is false where there is none, or none
+// that can be read.
+func contentLength(h http.Header) (n int64, ok bool) {
+	values := h["Content-Length"]
+	if len(values) != 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(values[0], 10, 64)
+	return n, err == nil && n >= 0
 }
 
 // acceptNoRanges is a header value of changed pages. It is shared, because

@@ -82,10 +82,11 @@ func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
 // so that a page which is fetched or compressed further in arrives readable. It
 // changes a copy, because middleware outside may still read the original, also
 // from another goroutine. isCopy reports that r itself is such a copy already;
-// its header is copied all the same.
-func AskUncompressed(r *http.Request, isCopy bool) *http.Request {
+// its header is copied all the same. changed reports whether there was an
+// Accept-Encoding to remove.
+func AskUncompressed(r *http.Request, isCopy bool) (asked *http.Request, changed bool) {
 	if r.Header["Accept-Encoding"] == nil || !acceptsHTML(r.Header) {
-		return r
+		return r, false
 	}
 	if !isCopy {
 		c := *r
@@ -93,7 +94,7 @@ func AskUncompressed(r *http.Request, isCopy bool) *http.Request {
 	}
 	r.Header = maps.Clone(r.Header)
 	delete(r.Header, "Accept-Encoding")
-	return r
+	return r, true
 }
 
 func acceptsHTML(h http.Header) bool {

@@ -105,7 +105,7 @@ func (w *Writer) sendSafe(p []byte) error {
 			_, err := w.leave(sniffedOut, p)
 			return err
 		}
-		w.sendHeader(dropLength)
+		w.sendHeader(w.dropLength)
 		w.phase = scanning
 	}
 	safe := int(w.scan.Safe() - w.sent)
@@ -174,6 +174,10 @@ func (w *Writer) end() {
 	case w.isScanning():
 		_, _ = w.apply(w.scan.Close(), nil) // nobody is left to hear of an error
 	}
+	if w.cut && w.sent < w.promised {
+		// The client of a page without a length would take it for whole.
+		panic(http.ErrAbortHandler)
+	}
 	// Also for HEAD, or its length would not be that of GET. A page that is not
 	// as long as its header promised gets no tail: it must not pass for whole.
 	if len(w.tail) > 0 && (w.promised == 0 || w.sent == w.promised) {
@@ -186,7 +190,7 @@ func (w *Writer) end() {
 func (w *Writer) endEmpty() {
 	w.hooks.Skipped(noBody)
 	if w.head && !w.sniff {
-		w.sendHeader(dropLength)
+		w.sendHeader(w.dropLength)
 	} else {
 		w.sendHeader(nil)
 	}

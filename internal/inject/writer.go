@@ -22,6 +22,7 @@ type Writer struct {
 	ready bool  // BeforeHeader was called
 	sniff bool  // the handler named no type: the first bytes tell
 	head  bool  // the request is a HEAD request
+	cut   bool  // the page's Content-Length was dropped: the bytes must show whether it is whole
 	code  int   // what WriteHeader was called with, 0 if it was not
 	err   error // of BeforeHeader
 
@@ -30,6 +31,10 @@ type Writer struct {
 	sent     int64  // bytes of the page that were sent; those of held come next
 	promised int64  // the page's Content-Length before it grew, 0 if it had none
 	tail     []byte // what is to follow the page
+
+	// outerCoding is the Content-Encoding that was there before the handler ran:
+	// that of a compressor outside, and not the page's.
+	outerCoding []string
 
 	// header is the header as it was when it would have gone out, while it is
 	// held. headerArray spares most pages an allocation.
@@ -53,6 +58,7 @@ const (
 // Init makes w a writer of one response, above the given one.
 func (w *Writer) Init(below http.ResponseWriter, hooks Hooks) {
 	w.ResponseWriter, w.hooks = below, hooks
+	w.outerCoding = below.Header()["Content-Encoding"]
 }
 
 // Serve runs the handler with w as its writer, and ends the response.
@@ -159,15 +165,13 @@ func (w *Writer) WriteString(s string) (n int, err error) {
 }
 
 // ReadFrom hands src over to the writer below as soon as the insertion point is
-// found, so that a file still goes out by sendfile.
+// found, so that a file still goes out by sendfile. Like that of net/http, it
+// decides nothing while src gives no bytes.
 func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
-	if w.phase == fresh {
-		w.decide(0)
-	}
-	if w.isScanning() {
+	if w.phase == fresh || w.isScanning() {
 		buf := buffers.Get().(*[bufferLen]byte)
 		defer buffers.Put(buf)
-		for w.isScanning() {
+		for w.phase == fresh || w.isScanning() {
 			k, rerr := src.Read(buf[:])
 			if k > 0 {
 				k, err = w.Write(buf[:k])
