@@ -94,6 +94,12 @@ type Config struct {
 	// session. Default: nil, no request is passive.
 	Passive func(*http.Request) bool
 
+	// Stateless reports whether a request must leave no session behind, as health
+	// checks, warm-up and bots. Its cookie is not read, the handler starts with an
+	// empty session, and nothing is stored, deleted or sent. The response gets no
+	// script. Default: nil, no request is stateless.
+	Stateless func(*http.Request) bool
+
 	// Skip reports whether the response to a request is to be left as it is. The
 	// session is loaded and saved all the same, and the request's context holds it
 	// where LoadAndSave is used. Default: nil, none is left.
@@ -205,7 +211,8 @@ func (c *Config) checkSessionManager(sm *scs.SessionManager, log *slog.Logger) (
 	usable = true
 	idle, cookiePath := sm.IdleTimeout, sm.Cookie.Path
 	if idle <= 0 {
-		log.Error("keepalive: SessionManager.IdleTimeout is not set, so there is nothing to extend; write e.g. sessionManager.IdleTimeout = 20 * time.Minute", "IdleTimeout", idle)
+		log.Error("keepalive: SessionManager.IdleTimeout is not set, so there is nothing to extend; write e.g. sessionManager.IdleTimeout = 20 * time.Minute; until then pages get no script", "IdleTimeout", idle)
+		usable = false
 	} else if idle < 3*time.Minute {
 		log.Warn("keepalive: SessionManager.IdleTimeout is short; browsers wake hidden pages only about once a minute, so write at least 3 * time.Minute if those are to stay signed in", "IdleTimeout", idle)
 	}

@@ -129,7 +129,8 @@ func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 	h.Add("Vary", "Accept-Language")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = page.WriteTo(w) // the client has gone
+	w.WriteHeader(http.StatusOK) // a router outside may have preset another
+	_, _ = page.WriteTo(w)       // the client has gone
 }
 
 // preferLanguage returns a copy of r that accepts lang before all others, or r

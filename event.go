@@ -98,10 +98,11 @@ type events struct {
 type notice int
 
 const (
-	noticeInsideSCS notice = iota // the LoadAndSave of scs runs outside
-	noticeAroundSCS               // the LoadAndSave of scs runs inside
-	noticePolicy                  // a Content-Security-Policy is in the way
-	noticePayload                 // Config.Payload writes
+	noticeInsideSCS   notice = iota // the LoadAndSave of scs runs outside
+	noticeAroundSCS                 // the LoadAndSave of scs runs inside
+	noticePolicy                    // a Content-Security-Policy is in the way
+	noticePayload                   // Config.Payload writes
+	noticeCompression               // a compressor runs inside
 	noticeCount
 )
 

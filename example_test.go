@@ -44,7 +44,7 @@ func Example() {
 
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	fmt.Println(strings.Contains(w.Body.String(), `<script src="/keepalive/keepalive.js`))
+	fmt.Println(strings.Contains(w.Body.String(), `<script src="/keepalive/keepalive.`))
 	// Output: true
 }
 

@@ -31,13 +31,16 @@ var (
 // back a copy of the session. If it finds itself inside, it says so once through
 // Config.Logger.
 //
-//	POST ping                extends the session, never beyond its deadline
-//	GET  ping                reports how long it will last, and extends nothing
-//	GET  keepalive.js        the script
-//	GET  keepalive.debug.js  the readable script, for Config.Debug
-//	GET  dialog              the words and the look of its dialogs
-//	GET  frame               what Config.NoScript puts into pages; extends the session
-//	POST here, leave         what Config.Presence lets pages report; extend nothing
+//	POST ping                 extends the session, never beyond its deadline
+//	GET  ping                 reports how long it will last, and extends nothing
+//	GET  keepalive.<hash>.js  the script, which browsers may keep for ever
+//	GET  keepalive.debug.js   the readable script, for Config.Debug
+//	GET  dialog               the words and the look of its dialogs
+//	GET  frame                what Config.NoScript puts into pages; extends the session
+//	POST here, leave          what Config.Presence lets pages report; extend nothing
+//
+// keepalive.js, and a hash that is not the current one, also answer with the
+// current script, which browsers then check each time.
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
 // until the session ends if nothing touches it again, and until it ends in any
@@ -54,26 +57,19 @@ var (
 // or 400 without a good tab; here also 401 and 503.
 //
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
-// frame send it again. (Below the Manager's own LoadAndSave cookies last until
-// the deadline, and pings send none.)
-func (m *Manager) Handler() http.Handler { return endpoints{m: m, resendCookie: true} }
+// frame send it again. Where the Manager's own LoadAndSave is used, on whatever
+// route, cookies last until the deadline, and none is sent again.
+func (m *Manager) Handler() http.Handler { return endpoints{m} }
 
 // endpoints serves what lies below Config.Path.
-type endpoints struct {
-	m            *Manager
-	resendCookie bool // scs wrote the cookies
-}
+type endpoints struct{ m *Manager }
 
 // ServeHTTP implements http.Handler.
 func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.m.once.Do(e.m.start)
-	switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/") {
+	switch name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/"); name {
 	case "ping":
 		e.ping(w, r)
-	case "keepalive.js":
-		e.script(w, r)
-	case "keepalive.debug.js":
-		e.debugScript(w, r)
 	case "dialog":
 		e.dialog(w, r)
 	case "frame":
@@ -83,6 +79,10 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
+		if isScriptName(name) {
+			e.script(w, r, name)
+			return
+		}
 		http.NotFound(w, r)
 	}
 }
@@ -114,6 +114,7 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h["Content-Type"] = jsonType
+	w.WriteHeader(status)                 // a router outside may have preset another
 	_, _ = w.Write(pingBody(times, data)) // the client has gone, or the answer is out
 }
 
@@ -132,16 +133,9 @@ func pingBody(times sessionTimes, data []byte) []byte {
 	return append(body, '}')
 }
 
-// script serves the script.
-func (e endpoints) script(w http.ResponseWriter, r *http.Request) {
+func (e endpoints) script(w http.ResponseWriter, r *http.Request, name string) {
 	if allowMethods(w, r, "GET, HEAD") {
-		e.m.pages.script.serve(w, r)
-	}
-}
-
-func (e endpoints) debugScript(w http.ResponseWriter, r *http.Request) {
-	if allowMethods(w, r, "GET, HEAD") {
-		serveDebugScript(w, r)
+		e.m.pages.script.serve(w, r, name)
 	}
 }
 
@@ -294,7 +288,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 	switch {
 	case token == "":
 	case extend:
-		if times, err = s.extend(r.Context(), key, idle); err == nil && times.found && e.resendCookie {
+		if times, err = s.extend(r.Context(), key, idle); err == nil && times.found && !s.writesCookies.Load() {
 			err = s.resendCookie(w, r, token, times.deadline)
 		}
 	default:

@@ -114,7 +114,7 @@ func (m *Manager) start() {
 	t := tag{
 		path:          m.cfg.Path,
 		debug:         m.cfg.Debug,
-		idle:          cmp.Or(max(sm.IdleTimeout, 0), sm.Lifetime),
+		idle:          sm.IdleTimeout,
 		mode:          m.cfg.Mode.attribute(),
 		maxUnattended: m.cfg.MaxUnattended,
 		warnBefore:    m.cfg.WarnBefore,

@@ -26,7 +26,8 @@ import (
 // It may be called for several handlers. Wrapping a handler twice is the same as
 // once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
-	own := endpoints{m: m}
+	m.sessions.writesCookies.Store(true)
+	own := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.once.Do(m.start)
@@ -46,6 +47,15 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 // loadAndSave serves one request with its session.
 func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.Header().Add("Vary", "Cookie")
+	if m.isStateless(r) {
+		ctx, err := m.sessions.loadNone(r)
+		if err != nil { // scs reads no store without a token
+			m.cfg.ErrorFunc(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(m.withMark(ctx)))
+		return
+	}
 	ctx, token, err := m.sessions.load(r)
 	if err != nil {
 		m.events.storeFailed(r, m.sessions.key(m.sessions.token(r)), "the store could not load a session", err)
@@ -89,6 +99,10 @@ func (m *Manager) Inject(next http.Handler) http.Handler {
 	})
 }
 
+func (m *Manager) isStateless(r *http.Request) bool {
+	return m.cfg.Stateless != nil && m.cfg.Stateless(r)
+}
+
 // withMark returns ctx with a mark by which a second LoadAndSave or Inject
 // further in knows that one has run, also behind a writer that cannot be
 // unwrapped.
@@ -117,8 +131,10 @@ type response struct {
 	ownsSession bool   // the session is ours to save: LoadAndSave, not Inject alone
 	token       string // the token that the session was loaded with
 	passive     bool   // the request must not extend its session
-	hasSession  bool   // the page has one; known when the header goes out
-	skipReason  string // why nothing is to be put in, known before the handler runs
+	// askedUncompressed is set where Accept-Encoding was taken away.
+	askedUncompressed bool
+	hasSession        bool   // the page has one; known when the header goes out
+	skipReason        string // why nothing is to be put in, known before the handler runs
 }
 
 // otherWriter is the skip reason where a writer further out decides, and logs.
@@ -127,22 +143,26 @@ const otherWriter = "another writer decides"
 // serve runs next. isCopy reports whether res.r has already been copied.
 func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool) {
 	if res.skipReason == "" {
-		res.skipReason = res.m.skipReason(res.r)
+		res.skipReason = res.configuredSkip()
 	}
 	if res.skipReason == "" {
-		res.r = inject.AskUncompressed(res.r, isCopy)
+		res.r, res.askedUncompressed = inject.AskUncompressed(res.r, isCopy)
 	}
 	res.writer.Init(w, res)
 	res.writer.Serve(next, res.r)
 }
 
-// skipReason returns why the response to r is to stay as it is, "" for no reason.
-func (m *Manager) skipReason(r *http.Request) string {
+// configuredSkip returns why the configuration leaves the response as it is, ""
+// for no reason.
+func (res *response) configuredSkip() string {
+	m, r := res.m, res.r
 	switch {
 	case m.pages.disabled:
 		return "the configuration, as was logged"
 	case m.cfg.Skip != nil && m.cfg.Skip(r):
 		return "Config.Skip"
+	case !res.ownsSession && m.isStateless(r):
+		return "Config.Stateless"
 	}
 	return ""
 }
@@ -196,6 +216,7 @@ func (res *response) Inserted(h http.Header, nonce string) {
 		res.tracePage(true, "Config.Anonymous")
 	}
 	res.checkPolicy(h, nonce)
+	res.checkCompression(h)
 }
 
 func (res *response) tracePage(script bool, reason string) {
@@ -218,5 +239,12 @@ func (res *response) checkPolicy(h http.Header, nonce string) {
 	directive := csp.Blocks(h, nonce, self, res.m.pages.hasFrame())
 	if directive != "" && e.firstTime(noticePolicy) {
 		e.log().Warn("keepalive: a page's Content-Security-Policy stops the script, its pings or the frame of Config.NoScript; let it have script-src 'self' or a nonce, connect-src 'self', and frame-src 'self' for the frame", "path", res.r.URL.Path, "directive", directive)
+	}
+}
+
+// checkCompression logs once that a page would have been compressed further in.
+func (res *response) checkCompression(h http.Header) {
+	if e := &res.m.events; res.askedUncompressed && hasVary(h, "Accept-Encoding") && e.firstTime(noticeCompression) {
+		e.log().Info("keepalive: a page goes out uncompressed, because compressing middleware runs inside keepalive and could not let it have the script; put it outside: compress(km.LoadAndSave(mux))", "path", res.r.URL.Path)
 	}
 }

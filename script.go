@@ -85,9 +85,9 @@ type tag struct {
 // insertion returns the script element. Without a session it says so, or the
 // script would take the page's load for a touch, and its end for one.
 func (t tag) insertion(s script, hasSession bool) inject.Insertion {
-	src := t.path + "keepalive.js?v=" + s.hash
+	src := t.path + s.name()
 	if t.debug {
-		src = t.path + "keepalive.debug.js"
+		src = t.path + debugName
 	}
 	start := `<script src="` + html.EscapeString(src) + `" defer`
 	element := start
@@ -123,17 +123,36 @@ func attribute(name, value string) string {
 	return ` data-` + name + `="` + value + `"`
 }
 
-// serve answers with the script. The URL in the tag names the content by its
-// hash, so that browsers need never ask again. Any other, as an old page has
-// after an update, is checked each time.
-func (s script) serve(w http.ResponseWriter, r *http.Request) {
+// debugName is the name of the readable script.
+const debugName = "keepalive.debug.js"
+
+// name returns the script's name in the folder of the endpoints. The hash of its
+// content is part of it, and not a query, because some caches leave queries out
+// of their key and would serve an old script.
+func (s script) name() string { return "keepalive." + s.hash + ".js" }
+
+// isScriptName reports whether a script is served by this name, the current one
+// or another.
+func isScriptName(name string) bool {
+	return name == "keepalive.js" || strings.HasPrefix(name, "keepalive.") && strings.HasSuffix(name, ".js") && !strings.Contains(name, "/")
+}
+
+// serve answers with the script. Browsers need never ask again for the name that
+// is in the tag. Any other, as an old page has after an update, is checked each
+// time.
+func (s script) serve(w http.ResponseWriter, r *http.Request, name string) {
 	h := w.Header()
+	compressed := acceptsGzip(r.Header) && !compressesOutside(h)
 	setScriptHeader(h)
-	if r.URL.Query().Get("v") == s.hash {
+	if name == debugName {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(debugSource))
+		return
+	}
+	if name == s.name() {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	body, etag := s.plain, `"`+s.hash+`"`
-	if acceptsGzip(r.Header) {
+	if compressed {
 		body, etag = s.gzip, `"`+s.hash+`-gzip"`
 		h.Set("Content-Encoding", "gzip")
 	}
@@ -141,17 +160,33 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// serveDebugScript answers with the readable script.
-func serveDebugScript(w http.ResponseWriter, r *http.Request) {
-	setScriptHeader(w.Header())
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(debugSource))
-}
-
 func setScriptHeader(h http.Header) {
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Add("Vary", "Accept-Encoding")
+	if !hasVary(h, "Accept-Encoding") {
+		h.Add("Vary", "Accept-Encoding")
+	}
 	h.Set("Cache-Control", "no-cache")
+}
+
+// compressesOutside reports whether middleware outside is going to compress the
+// response. Some compress also what is compressed already, such as those of echo
+// and gin, which browsers cannot read.
+func compressesOutside(h http.Header) bool {
+	return h["Content-Encoding"] != nil || hasVary(h, "Accept-Encoding")
+}
+
+// hasVary reports whether the header says that the response depends on a field
+// of the request.
+func hasVary(h http.Header, field string) bool {
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), field) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // acceptsGzip reads Accept-Encoding by RFC 9110 section 12.5.3.

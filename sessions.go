@@ -10,6 +10,7 @@ import (
 	"path"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -29,6 +30,10 @@ type sessions struct {
 
 	// contextKey is the key under which scs keeps a request's session.
 	contextKey any
+
+	// writesCookies is set where LoadAndSave is used. Its cookies last until the
+	// deadline, those of scs until the idle expiry.
+	writesCookies atomic.Bool
 
 	// What follows is set by start, at the first request.
 
@@ -168,9 +173,14 @@ func (s *sessions) load(r *http.Request) (ctx context.Context, token string, err
 	token = s.manager.Token(ctx)
 	if token != "" && !time.Now().Before(s.manager.Deadline(ctx)) {
 		token = ""
-		ctx, err = s.loader.Load(r.Context(), "")
+		ctx, err = s.loadNone(r)
 	}
 	return ctx, token, err
+}
+
+// loadNone gives the request an empty session, whatever cookie it brings.
+func (s *sessions) loadNone(r *http.Request) (context.Context, error) {
+	return s.loader.Load(r.Context(), "")
 }
 
 // save ends the request's session, where token is the one it was loaded with.
@@ -253,6 +263,13 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 		defer cancel()
 	}
 	loadedKey := s.key(token)
+	renewed := true
+	if loadedKey != "" && s.manager.Token(ctx) == "" {
+		// Destroy takes the token away, and what is put afterwards begins another
+		// session. RenewToken gives the session another token.
+		renewed = false
+		s.events.publish(Event{Kind: EventDestroy, Request: r}, loadedKey)
+	}
 	store := &commitStore{Store: s.store, loadedKey: loadedKey, passive: passive}
 	sm := *s.manager
 	sm.Store = store
@@ -264,7 +281,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 		return false, nil
 	}
 	key, deadline := s.key(token), s.manager.Deadline(ctx)
-	if loadedKey != "" && key != loadedKey {
+	if renewed && loadedKey != "" && key != loadedKey {
 		s.events.publish(Event{Kind: EventRenew, Request: r}, loadedKey)
 	}
 	s.hints.note(key, store.expiry)

@@ -125,7 +125,7 @@ func TestTokenIsOfOneBrowser(t *testing.T) {
 }
 
 func TestSession(t *testing.T) {
-	const tag, anonymous = `<head><script src="/keepalive/keepalive.js?`, ` data-anonymous`
+	const tag, anonymous = `<head><script src="/keepalive/keepalive.`, ` data-anonymous`
 	b := open(t)
 	require.Contains(t, b.get("/"), anonymous)
 	b.do(http.StatusUnauthorized, "POST", "/keepalive/ping", nil, "same-origin")

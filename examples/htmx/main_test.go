@@ -56,7 +56,7 @@ func (b *browser) post(path string, form url.Values) (string, string) {
 }
 
 const (
-	tag       = `<head><script src="/keepalive/keepalive.js?`
+	tag       = `<head><script src="/keepalive/keepalive.`
 	anonymous = ` data-anonymous`
 )
 

@@ -51,7 +51,7 @@ func (b *browser) post(code int, path, body string) string {
 }
 
 func TestSession(t *testing.T) {
-	const tag, anonymous = `<head><script src="/keepalive/keepalive.js?`, ` data-anonymous`
+	const tag, anonymous = `<head><script src="/keepalive/keepalive.`, ` data-anonymous`
 	b := open(t)
 	require.Contains(t, b.get("/"), tag)
 	require.Contains(t, b.get("/"), anonymous)

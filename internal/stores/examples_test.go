@@ -103,7 +103,7 @@ func shareSession(t *testing.T, a, b *example) {
 		}
 		return ask(req, err)
 	}
-	const script = `<script src="/keepalive/keepalive.js`
+	const script = `<script src="/keepalive/keepalive.`
 
 	code, page := get(a, "/")
 	require.Equal(t, http.StatusOK, code)
