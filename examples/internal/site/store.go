@@ -9,7 +9,8 @@ import (
 const storePages = `
 {{define "nav"}}<a href="/note"{{if eq .Title "Note"}} aria-current="page"{{end}}>Note</a>
 {{end}}
-{{define "footer"}}<footer><p>Your session is in {{.Data.Storage}}. This page is from the instance at {{.Data.Addr}}.</p></footer>{{end}}`
+{{define "footer"}}<footer><p>Your session is in {{.Data.Storage}}. This page is from the instance at {{.Data.Addr}}.</p></footer>
+{{end}}`
 
 // NewStoreApp returns the app of the examples that keep sessions in a shared
 // store: a note, which each instance of the program shows. Pages name the storage
