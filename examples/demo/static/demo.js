@@ -191,7 +191,7 @@
 				} else if (response.status === 204) markSignedOut();
 				else problem = `The server answers ${response.status}.`;
 			} catch {
-				problem = 'The server does not answer; the picture goes on from what it said last.';
+				problem = 'The server does not answer; the chart continues from its last answer.';
 			}
 			setText(document.getElementById('silent'), problem);
 			show();

@@ -20,8 +20,8 @@ func Flags(idleTimeout time.Duration) (addr *string, idle *time.Duration) {
 		flag.Duration("idle", idleTimeout, "idle timeout of the sessions; below 3m keepalive logs a warning")
 }
 
-// Run serves handler at addr until the process is told to end (Ctrl-C), and calls
-// onShutdown then. It ends the program if that fails.
+// Run serves handler at addr until SIGINT (Ctrl-C) or SIGTERM comes, then calls
+// onShutdown and returns. If it cannot serve, it logs why and ends the program.
 func Run(addr string, handler http.Handler, onShutdown ...func()) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -25,8 +25,8 @@ var (
 	framePages = template.Must(template.New("").Parse(frame))
 )
 
-// Pages parses the templates of an example. They come on top of those in
-// site.html, and may replace the blocks there.
+// Pages parses the templates of an example, which use those of site.html. It panics
+// if they are wrong.
 func Pages(source string) *template.Template {
 	return template.Must(template.Must(framePages.Clone()).Parse(source))
 }
@@ -39,7 +39,7 @@ type App struct {
 	// Pages comes from the function of that name. It has a template for each
 	// title that is given to Page.
 	Pages *template.Template
-	// Script is loaded by each page. The zero value is for none.
+	// Script is loaded by each page. The zero value loads none.
 	Script Script
 	// Data returns what the templates of the example find as .Data. Nil for none.
 	Data func(*http.Request) any
@@ -153,7 +153,8 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, code int, p page) {
 	Render(w, code, a.Pages, p.Title, p)
 }
 
-// Render writes an HTML response, which no cache keeps.
+// Render writes a template as a response that no cache keeps, or status 500 if the
+// template fails.
 func Render(w http.ResponseWriter, code int, pages *template.Template, name string, data any) {
 	var body bytes.Buffer
 	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
