@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -14,15 +13,16 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 )
 
-// minIdle leaves the script, which waits a second between attempts, the time
-// for more than one.
+// minIdle leaves the script time for more than one attempt to ping: it waits a
+// second between two.
 const minIdle = 5 * time.Second
 
 const maxName = 40
 
-// policy shows that the script works under a strict one.
+// policy is a strict Content-Security-Policy, which keepalive's script works under.
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -31,9 +31,9 @@ var files embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{"span": span}).ParseFS(files, "pages/*.html"))
 
-// side is one of the two sessions that a visitor has, and the page that goes
-// with it. Both cookies are for all paths; which session a request belongs to is
-// a matter of whose LoadAndSave it runs through.
+// side is one of the two sessions that a visitor has, and the page that belongs to
+// it. Browsers send both cookies with each request; the LoadAndSave that a request
+// goes through decides which session it uses.
 type side struct {
 	Name string // "with" or "without": its path and cookie
 	sm   *scs.SessionManager
@@ -65,7 +65,8 @@ func newHandler(with, without *scs.SessionManager, opt options) (http.Handler, e
 		form.HandleFunc("POST /"+s.Name+"/{$}", a.submit(s))
 		mux.Handle("/"+s.Name+"/", s.km.LoadAndSave(form))
 	}
-	// Signing in and out is for both sessions, and either may look at the picture.
+	// Users sign in to both sessions at once, and out of both. The chart is shown
+	// to whoever still has one of them.
 	both := func(h http.HandlerFunc) http.Handler { return a.with.km.LoadAndSave(a.without.km.LoadAndSave(h)) }
 	mux.Handle("GET /{$}", both(a.home))
 	mux.Handle("POST /sign-in", both(a.signIn))
@@ -73,13 +74,13 @@ func newHandler(with, without *scs.SessionManager, opt options) (http.Handler, e
 	mux.Handle("GET /timeline", both(a.timeline))
 	mux.Handle("GET /static/", http.FileServerFS(files))
 
-	guarded := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
+	protected := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
-		guarded.ServeHTTP(w, r)
+		protected.ServeHTTP(w, r)
 	}), nil
 }
 
@@ -90,8 +91,8 @@ func (a *app) newSide(name string, sm *scs.SessionManager) (*side, error) {
 		Path:     "/" + name + "/keepalive/",
 		Passive:  func(r *http.Request) bool { return r.URL.Path == "/timeline" },
 		Observer: a.timelines.observer(name, sm),
-		// The library warns of an idle timeout as short as this one; here it is
-		// so on purpose, and the page says what follows from it.
+		// keepalive logs a warning about an idle timeout as short as this one. It is
+		// meant here, and the page explains what it leads to.
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	cfg.LoginURL, cfg.LogoutURL = "/", "/sign-out"
@@ -105,15 +106,15 @@ func (a *app) newSide(name string, sm *scs.SessionManager) (*side, error) {
 	return &side{Name: name, sm: sm, km: km}, err
 }
 
-// side is where to go after signing in.
-func (a *app) side(next string) *side {
-	if next == a.without.Name {
+// side returns the side of that name, or the one with keepalive.
+func (a *app) side(name string) *side {
+	if name == a.without.Name {
 		return a.without
 	}
 	return a.with
 }
 
-// user is who is signed in, "" for nobody.
+// user returns the name of who is signed in, "" for nobody.
 func (s *side) user(r *http.Request) string { return s.sm.GetString(r.Context(), "user") }
 
 func (a *app) home(w http.ResponseWriter, r *http.Request) {
@@ -126,12 +127,12 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *app) signInPage(w http.ResponseWriter, code int, next, problem string) {
-	render(w, code, "sign-in.html", map[string]any{
+	site.Render(w, code, pages, "sign-in.html", map[string]any{
 		"Next": next, "Problem": problem, "Idle": a.idle, "Lifetime": a.lifetime, "MaxName": maxName,
 	})
 }
 
-// signIn begins both sessions, so that they can be compared.
+// signIn starts both sessions at once, so that they can be compared.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	next := r.PostFormValue("next")
 	name := strings.TrimSpace(r.PostFormValue("name"))
@@ -139,9 +140,9 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 		a.signInPage(w, http.StatusUnprocessableEntity, next, fmt.Sprintf("Write a name of 1 to %d characters; any will do.", maxName))
 		return
 	}
-	id := a.timelines.begin()
+	id := a.timelines.add()
 	for _, s := range []*side{a.with, a.without} {
-		// A token from before the login may be known to somebody else.
+		// The token from before the login may be known to others.
 		if err := s.sm.RenewToken(r.Context()); err != nil {
 			http.Error(w, "The session could not be renewed.", http.StatusInternalServerError)
 			return
@@ -170,7 +171,7 @@ func (a *app) form(s *side) http.HandlerFunc {
 			http.Redirect(w, r, "/?next="+s.Name, http.StatusSeeOther)
 			return
 		}
-		render(w, http.StatusOK, "form.html", map[string]any{
+		site.Render(w, http.StatusOK, pages, "form.html", map[string]any{
 			"Side": s.Name, "User": user, "Idle": a.idle, "Lifetime": a.lifetime,
 			// Browsers wake hidden pages once a minute.
 			"Hidden":   a.idle < 3*time.Minute,
@@ -183,7 +184,7 @@ func (a *app) submit(s *side) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		words := len(strings.Fields(r.PostFormValue("story")))
 		if s.user(r) == "" {
-			render(w, http.StatusUnauthorized, "ended.html", map[string]any{
+			site.Render(w, http.StatusUnauthorized, pages, "ended.html", map[string]any{
 				"Side": s.Name, "Words": words, "Idle": a.idle, "Lifetime": a.lifetime,
 			})
 			return
@@ -198,8 +199,8 @@ func (a *app) submit(s *side) http.HandlerFunc {
 	}
 }
 
-// timeline answers with the visitor's own two sessions and nobody else's: the
-// timeline's name is in the session, never in the request.
+// timeline answers with the two sessions of this visitor. Nobody else can ask for
+// them: the id of the timeline is in the session, never in the request.
 func (a *app) timeline(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	id := a.with.sm.GetString(r.Context(), "timeline")
@@ -208,26 +209,14 @@ func (a *app) timeline(w http.ResponseWriter, r *http.Request) {
 	}
 	body := a.timelines.get(id)
 	if body == nil {
-		w.WriteHeader(http.StatusNoContent) // no error: browsers would log one each second
+		w.WriteHeader(http.StatusNoContent) // not an error: browsers would log one each second
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // the client has gone
+	_, _ = w.Write(body) // the client may have disconnected
 }
 
-func render(w http.ResponseWriter, code int, name string, data any) {
-	var page bytes.Buffer
-	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
-		http.Error(w, "The page could not be made: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = page.WriteTo(w) // the client has gone
-}
-
-// span writes a duration as people do: 20 s, 3 min, 1 min 48 s.
+// span formats a duration for people: 20 s, 3 min, 1 min 48 s.
 func span(d time.Duration) string {
 	d = d.Round(time.Second)
 	minutes, seconds := d/time.Minute, d%time.Minute/time.Second
@@ -240,6 +229,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d\u00a0min %d\u00a0s", minutes, seconds)
 }
 
+// count returns a number with the noun it counts, in the plural if need be.
 func count(n int, thing string) string {
 	if n != 1 {
 		thing += "s"

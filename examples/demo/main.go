@@ -1,6 +1,6 @@
-// Command demo shows keepalive at work on the embedded memory store: two
-// sessions that begin together, one with the script and one without, the same
-// long form on each, and a picture of how long they live.
+// Command demo shows keepalive at work on scs's memory store: two sessions that
+// start together, one on a page with the script and one on a page without, the
+// same long form on each page, and a chart of how long the sessions live.
 //
 //	go run ./examples/demo
 //	go run ./examples/demo -idle 1m -lifetime 10m -addr :8080
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 )
 
 const defaultAddr = "localhost:8080"
@@ -85,17 +86,17 @@ func run(ctx context.Context, opt options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var taken string
+	var note string
 	ln, err := net.Listen("tcp", opt.addr)
 	if opt.addr == defaultAddr && errors.Is(err, syscall.EADDRINUSE) {
-		taken = " (port 8080 is taken)"
+		note = " (port 8080 is in use)"
 		ln, err = net.Listen("tcp", "localhost:0")
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "Open %s%s: idle timeout %v, lifetime %v, short so that you can watch. Ctrl-C stops.\n",
-		url(ln.Addr()), taken, opt.idle, opt.lifetime)
+		url(ln.Addr()), note, opt.idle, opt.lifetime)
 
 	srv := &http.Server{
 		Handler:           handler,
@@ -104,19 +105,10 @@ func run(ctx context.Context, opt options, out io.Writer) error {
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       time.Minute,
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return srv.Shutdown(ctx)
+	return site.Serve(ctx, ln, srv)
 }
 
-// url is where a browser on this machine finds the server.
+// url returns the address at which a browser on this machine reaches the server.
 func url(a net.Addr) string {
 	addr := a.(*net.TCPAddr)
 	host := addr.IP.String()

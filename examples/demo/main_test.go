@@ -22,8 +22,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Copied by newVisitor: scs.New starts a goroutine that never ends, which a
-// synctest bubble can't have. Two, as each has its own context key.
+// newVisitor copies these: scs.New starts a goroutine that never ends, which must
+// not happen inside a synctest bubble. There are two because each has its own
+// context key.
 var sharedWith, sharedWithout = scs.New(), scs.New()
 
 var origin = &neturl.URL{Scheme: "http", Host: "localhost", Path: "/"}
@@ -136,10 +137,10 @@ func TestSignOut(t *testing.T) {
 
 func TestScript(t *testing.T) {
 	v := newVisitor(t)
-	require.NotContains(t, v.get("/").Body.String(), "keepalive.js", "there is no session yet")
+	require.NotContains(t, v.get("/").Body.String(), "/keepalive/keepalive.", "there is no session yet")
 	v.signIn()
 	require.Contains(t, v.get("/with/").Body.String(), `<head><script src="/with/keepalive/keepalive.`)
-	require.NotContains(t, v.get("/without/").Body.String(), "keepalive.js")
+	require.NotContains(t, v.get("/without/").Body.String(), "/keepalive/keepalive.")
 	for _, path := range []string{"/", "/with/", "/without/", "/timeline", "/static/demo.js", "/none"} {
 		require.Equal(t, policy, v.get(path).Header().Get("Content-Security-Policy"), path)
 	}
@@ -156,9 +157,9 @@ func TestForm(t *testing.T) {
 		require.Equal(t, "/with/", v.send("with").Header().Get("Location"))
 		require.Contains(t, v.get("/with/").Body.String(),
 			"Your claim of 3 words has arrived, 1\u00a0min 30\u00a0s after you signed in: longer than 4 idle timeouts.")
-		require.NotContains(t, v.get("/with/").Body.String(), "has arrived", "it is said once")
+		require.NotContains(t, v.get("/with/").Body.String(), "has arrived", "the message is shown once")
 
-		// That of the other page goes on.
+		// The session of the other page has ended meanwhile.
 		require.Equal(t, "/?next=without", v.get("/without/").Header().Get("Location"))
 		require.Contains(t, v.get("/?next=without").Body.String(), "has ended")
 		w := v.send("without")
@@ -216,21 +217,21 @@ func TestTimelineExtendsNothing(t *testing.T) {
 			time.Sleep(time.Second)
 			require.Len(t, v.timeline().With.Marks, 1)
 		}
-		time.Sleep(time.Second + 1) // at the very nanosecond of its expiry memstore still has it
+		time.Sleep(time.Second + 1) // memstore still returns a session in the nanosecond in which it expires
 		require.Equal(t, http.StatusNoContent, v.get("/timeline").Code)
 		require.Equal(t, http.StatusUnauthorized, v.send("with").Code)
 	})
 }
 
-func TestTimelinesAreForgotten(t *testing.T) {
+func TestOldTimelinesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tl := newTimelines(time.Minute)
-		tl.begin()
+		tl.add()
 		time.Sleep(time.Minute)
-		tl.begin()
+		tl.add()
 		require.Len(t, tl.visits, 2)
 		time.Sleep(time.Second)
-		tl.begin()
+		tl.add()
 		require.Len(t, tl.visits, 2)
 	})
 }
@@ -274,11 +275,11 @@ func TestParse(t *testing.T) {
 func TestRun(t *testing.T) {
 	opt := options{addr: "127.0.0.1:0", idle: minIdle, lifetime: time.Minute}
 	ctx, stop := context.WithCancel(t.Context())
-	said, out := io.Pipe()
+	stdout, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, opt, out) }()
 	line := make([]byte, 200)
-	n, err := said.Read(line)
+	n, err := stdout.Read(line)
 	require.NoError(t, err)
 	link, _, _ := strings.Cut(strings.TrimPrefix(string(line[:n]), "Open "), ": ")
 	resp, err := http.Get(link)

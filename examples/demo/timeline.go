@@ -11,11 +11,11 @@ import (
 	"github.com/seed4a306b22/keepalive"
 )
 
-// maxMarks bounds what is kept of one session; the oldest go first.
+// maxMarks is how many marks a lane keeps. New ones replace the oldest.
 const maxMarks = 2000
 
-// lane is the life of one session, as its Manager reported it. Times are Unix
-// milliseconds.
+// lane is the history of one session, from the events of its Manager. Times are
+// Unix milliseconds.
 type lane struct {
 	Start    int64  `json:"start"`
 	Deadline int64  `json:"deadline"`
@@ -38,24 +38,24 @@ type timelines struct {
 	lanes  map[string]*lane // by Event.Session
 }
 
-// visit is what one signing in began.
+// visit is what belongs to one sign-in.
 type visit struct {
-	began    time.Time
+	start    time.Time
 	lanes    map[string]*lane // "with" and "without"
-	sessions []string         // its keys in timelines.lanes
+	sessions []string         // the keys of its lanes in timelines.lanes
 }
 
 func newTimelines(lifetime time.Duration) *timelines {
 	return &timelines{lifetime: lifetime, visits: make(map[string]*visit), lanes: make(map[string]*lane)}
 }
 
-// begin returns the name of a new timeline, and forgets those whose sessions
-// have reached their deadlines.
-func (t *timelines) begin() string {
+// add returns the id of a new timeline, and removes those whose sessions have
+// reached their deadlines.
+func (t *timelines) add() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, v := range t.visits {
-		if time.Since(v.began) > t.lifetime {
+		if time.Since(v.start) > t.lifetime {
 			for _, session := range v.sessions {
 				delete(t.lanes, session)
 			}
@@ -63,11 +63,11 @@ func (t *timelines) begin() string {
 		}
 	}
 	id := rand.Text()
-	t.visits[id] = &visit{began: time.Now(), lanes: make(map[string]*lane)}
+	t.visits[id] = &visit{start: time.Now(), lanes: make(map[string]*lane)}
 	return id
 }
 
-// observer is Config.Observer for one side.
+// observer returns the Config.Observer of one side.
 func (t *timelines) observer(side string, sm *scs.SessionManager) func(keepalive.Event) {
 	return func(e keepalive.Event) {
 		t.mu.Lock()
@@ -75,8 +75,8 @@ func (t *timelines) observer(side string, sm *scs.SessionManager) func(keepalive
 		l := t.lanes[e.Session]
 		now := time.Now().UnixMilli()
 		if l == nil && e.Kind == keepalive.EventSave {
-			// A session begins with a save. Its request has the session at hand,
-			// and with it the timeline's name; a ping's has not.
+			// A session starts with a save. The context of that request has the
+			// session, with the id of the timeline; that of a ping has none.
 			if v := t.visits[sm.GetString(e.Request.Context(), "timeline")]; v != nil {
 				l = &lane{Start: now}
 				t.lanes[e.Session] = l
@@ -95,7 +95,7 @@ func (t *timelines) observer(side string, sm *scs.SessionManager) func(keepalive
 	}
 }
 
-// get is a timeline as JSON, nil if there is none of that name.
+// get returns a timeline as JSON, nil if there is none with that id.
 func (t *timelines) get(id string) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,7 +109,7 @@ func (t *timelines) get(id string) []byte {
 		Without *lane `json:"without"`
 	}{time.Now().UnixMilli(), v.lanes["with"], v.lanes["without"]})
 	if err != nil {
-		panic(err) // of numbers and constants
+		panic(err) // numbers and strings always have a JSON form
 	}
 	return body
 }

@@ -2,7 +2,7 @@
 // several instances on any number of machines share them:
 //
 //	cd examples/mysql && go run . -dsn 'root@tcp(localhost:3306)/test'
-//	cd examples/mysql && go run . -dsn 'root@tcp(localhost:3306)/test' -listen localhost:8081 # in a second terminal
+//	cd examples/mysql && go run . -dsn 'root@tcp(localhost:3306)/test' -addr localhost:8081 # in a second terminal
 //
 // Sign in at http://localhost:8080, then open http://localhost:8081. Cookies are
 // per host, not per port, so one browser has the same session at both.
@@ -14,18 +14,19 @@ import (
 	"database/sql"
 	"flag"
 	"log"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/go-sql-driver/mysql"
 	"github.com/seed4a306b22/keepalive"
-	"github.com/seed4a306b22/keepalive/examples/internal/note"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/mysqlstore"
 )
 
 func main() {
-	listen := flag.String("listen", "localhost:8080", "`address` to serve the app at")
+	addr, idle := site.Flags(20 * time.Minute)
 	// No default here, as -help would print a password in the environment.
 	dsn := flag.String("dsn", "", "`DSN` of the database (default $MYSQL_DSN, else root@tcp(localhost:3306)/test)")
 	flag.Parse()
@@ -53,20 +54,19 @@ func main() {
 	if _, err := db.ExecContext(check, `CREATE TABLE IF NOT EXISTS sessions (
 		token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL,
 		INDEX sessions_expiry_idx (expiry))`); err != nil {
-		log.Fatalf("the table could not be made: %v", err)
+		log.Fatalf("the table could not be created: %v", err)
 	}
 
 	sessions := scs.New()
 	sessions.Store = mysqlstore.New(db)
-	sessions.IdleTimeout = 20 * time.Minute
+	sessions.IdleTimeout = *idle
 	sessions.Lifetime = 12 * time.Hour
-	// sessions.Cookie.Secure = true // where the app is reached by HTTPS only
-	km, err := keepalive.New(sessions, keepalive.Config{})
+	// sessions.Cookie.Secure = true // if the app is served by HTTPS only
+	km, err := keepalive.New(sessions, keepalive.Config{LoginURL: "/sign-in"})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	if err := note.Serve(*listen, "MySQL", sessions, km); err != nil {
-		log.Fatal(err)
-	}
+	app := site.NewStoreApp("MySQL", *addr, sessions)
+	site.Run(*addr, http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(app), 32<<10)))
 }

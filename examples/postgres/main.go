@@ -2,7 +2,7 @@
 // several instances on any number of machines share them:
 //
 //	cd examples/postgres && go run . -dsn postgres://localhost:5432/postgres
-//	cd examples/postgres && go run . -dsn postgres://localhost:5432/postgres -listen localhost:8081 # in a second terminal
+//	cd examples/postgres && go run . -dsn postgres://localhost:5432/postgres -addr localhost:8081 # in a second terminal
 //
 // Sign in at http://localhost:8080, then open http://localhost:8081. Cookies are
 // per host, not per port, so one browser has the same session at both.
@@ -13,18 +13,19 @@ import (
 	"context"
 	"flag"
 	"log"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/seed4a306b22/keepalive"
-	"github.com/seed4a306b22/keepalive/examples/internal/note"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/pgxstore"
 )
 
 func main() {
-	listen := flag.String("listen", "localhost:8080", "`address` to serve the app at")
+	addr, idle := site.Flags(20 * time.Minute)
 	// No default here, as -help would print a password in the environment.
 	dsn := flag.String("dsn", "", "`URL` of the database (default $DATABASE_URL, else postgres://localhost:5432/postgres)")
 	flag.Parse()
@@ -46,20 +47,19 @@ func main() {
 		SELECT pg_advisory_xact_lock(20250101);
 		CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
 		CREATE INDEX IF NOT EXISTS sessions_expiry_idx ON sessions (expiry);`); err != nil {
-		log.Fatalf("the table could not be made: %v", err)
+		log.Fatalf("the table could not be created: %v", err)
 	}
 
 	sessions := scs.New()
 	sessions.Store = pgxstore.New(pool)
-	sessions.IdleTimeout = 20 * time.Minute
+	sessions.IdleTimeout = *idle
 	sessions.Lifetime = 12 * time.Hour
-	// sessions.Cookie.Secure = true // where the app is reached by HTTPS only
-	km, err := keepalive.New(sessions, keepalive.Config{})
+	// sessions.Cookie.Secure = true // if the app is served by HTTPS only
+	km, err := keepalive.New(sessions, keepalive.Config{LoginURL: "/sign-in"})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	if err := note.Serve(*listen, "PostgreSQL", sessions, km); err != nil {
-		log.Fatal(err)
-	}
+	app := site.NewStoreApp("PostgreSQL", *addr, sessions)
+	site.Run(*addr, http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(app), 32<<10)))
 }

@@ -8,46 +8,31 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"flag"
-	"fmt"
-	"html/template"
 	"log"
-	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/presence"
 )
 
 //go:embed pages.html
-var source string
+var pages string
 
-var pages = template.Must(template.New("").Parse(source))
-
-// places are the pages that one can be on, by path.
-var places = map[string]string{"/": "Home", "/orders": "Orders", "/stock": "Stock", "/board": "Who is where"}
+// titles are those of the pages that users visit, by path.
+var titles = map[string]string{"/": "Home", "/orders": "Orders", "/stock": "Stock", "/board": "Who is where"}
 
 func main() {
-	addr := flag.String("addr", "localhost:8080", "`host:port` to listen on")
-	idle := flag.Duration("idle", 20*time.Minute, "idle timeout")
+	addr, idle := site.Flags(20 * time.Minute)
 	flag.Parse()
-
 	handler, stop, err := newHandler(*idle)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer stop()
-	ln, err := net.Listen("tcp", *addr)
-	if err != nil {
-		log.Fatalf("%v; give another address with -addr", err)
-	}
-	fmt.Printf("Open http://%s (Ctrl-C stops)\n", ln.Addr())
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.Serve(ln))
+	site.Run(*addr, handler, stop) // the server would wait for the streams, which stop ends
 }
 
 func newHandler(idle time.Duration) (h http.Handler, stop func(), err error) {
@@ -82,56 +67,21 @@ func newHandler(idle time.Duration) (h http.Handler, stop func(), err error) {
 		return nil, nil, err
 	}
 
-	show := func(w http.ResponseWriter, code int, name string, data map[string]any) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(code)
-		_ = pages.ExecuteTemplate(w, name, data) // the browser may have gone
+	app := &site.App{
+		Name:     "keepalive presence",
+		Sessions: sessions,
+		Pages:    site.Pages(pages),
+		Data:     func(*http.Request) any { return titles },
 	}
-	// signedIn is the authorization of this app: whoever has signed in may see all.
-	signedIn := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if sessions.Exists(r.Context(), "user") {
-				next.ServeHTTP(w, r)
-				return
-			}
-			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
-		})
-	}
-	mux := http.NewServeMux()
-	for path, title := range places {
+	mux := app.Mux()
+	for path, title := range titles {
 		if path == "/" {
 			path = "/{$}"
 		}
-		mux.Handle("GET "+path, signedIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			show(w, http.StatusOK, "page", map[string]any{
-				"Title": title, "Path": r.URL.Path, "Places": places, "User": sessions.GetString(r.Context(), "user"),
-			})
-		})))
+		mux.Handle("GET "+path, app.RequireUser(app.Page(title)))
 	}
-	mux.Handle("GET /who", signedIn(tracker.Handler()))
-	mux.HandleFunc("GET /sign-in", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, http.StatusOK, "sign-in", map[string]any{"Title": "Sign in"})
-	})
-	mux.HandleFunc("POST /sign-in", func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimSpace(r.PostFormValue("name"))
-		if name == "" {
-			show(w, http.StatusUnprocessableEntity, "sign-in", map[string]any{"Title": "Sign in", "Problem": "Please write a name."})
-			return
-		}
-		if err := errors.Join(sessions.RenewToken(r.Context()), sessions.Clear(r.Context())); err != nil {
-			http.Error(w, "The session could not be begun.", http.StatusInternalServerError)
-			return
-		}
-		sessions.Put(r.Context(), "user", name)
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
-	mux.HandleFunc("POST /sign-out", func(w http.ResponseWriter, r *http.Request) {
-		if err := sessions.Destroy(r.Context()); err != nil {
-			http.Error(w, "The session could not be ended.", http.StatusInternalServerError)
-			return
-		}
-		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
-	})
+	// This app lets all users see all. Yours may check more here than that somebody
+	// has signed in.
+	mux.Handle("GET /who", app.RequireUser(tracker.Handler()))
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(mux), 32<<10)), tracker.Close, nil
 }

@@ -2,7 +2,7 @@
 // several instances on any number of machines share them:
 //
 //	cd examples/redis && go run . -redis redis://localhost:6379/0
-//	cd examples/redis && go run . -redis redis://localhost:6379/0 -listen localhost:8081 # in a second terminal
+//	cd examples/redis && go run . -redis redis://localhost:6379/0 -addr localhost:8081 # in a second terminal
 //
 // Sign in at http://localhost:8080, then open http://localhost:8081. Cookies are
 // per host, not per port, so one browser has the same session at both.
@@ -13,18 +13,19 @@ import (
 	"context"
 	"flag"
 	"log"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/seed4a306b22/keepalive"
-	"github.com/seed4a306b22/keepalive/examples/internal/note"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/goredisstore"
 )
 
 func main() {
-	listen := flag.String("listen", "localhost:8080", "`address` to serve the app at")
+	addr, idle := site.Flags(20 * time.Minute)
 	// No defaults here, as -help would print a password in the environment.
 	url := flag.String("redis", "", "`URL` of the server (default $REDIS_URL, else redis://localhost:6379/0)")
 	flag.Parse()
@@ -43,15 +44,14 @@ func main() {
 
 	sessions := scs.New()
 	sessions.Store = goredisstore.New(client)
-	sessions.IdleTimeout = 20 * time.Minute
+	sessions.IdleTimeout = *idle
 	sessions.Lifetime = 12 * time.Hour
-	// sessions.Cookie.Secure = true // where the app is reached by HTTPS only
-	km, err := keepalive.New(sessions, keepalive.Config{})
+	// sessions.Cookie.Secure = true // if the app is served by HTTPS only
+	km, err := keepalive.New(sessions, keepalive.Config{LoginURL: "/sign-in"})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	if err := note.Serve(*listen, "Redis", sessions, km); err != nil {
-		log.Fatal(err)
-	}
+	app := site.NewStoreApp("Redis", *addr, sessions)
+	site.Run(*addr, http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(app), 32<<10)))
 }

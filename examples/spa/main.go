@@ -1,5 +1,5 @@
 // Command spa is a small single-page app: one page, which signs in and out by
-// fetch and never loads anew. Its script is page/app.js.
+// fetch and is never loaded again. What keepalive needs of it is in page/app.js.
 //
 //	go run ./examples/spa
 package main
@@ -7,18 +7,16 @@ package main
 import (
 	"embed"
 	"encoding/json"
-	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
 	"log"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 )
 
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'"
@@ -27,34 +25,20 @@ const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style
 var files embed.FS
 
 func main() {
-	addr := flag.String("addr", "localhost:8080", "`host:port` to listen on")
-	idle := flag.Duration("idle", 20*time.Second, "idle timeout; this one is short, so that you can watch, and the log says so")
+	addr, idle := site.Flags(20 * time.Second)
 	flag.Parse()
-
 	handler, err := newHandler(*idle)
 	if err != nil {
 		log.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", *addr)
-	if err != nil {
-		log.Fatalf("%v; give another address with -addr", err)
-	}
-	fmt.Printf("Open http://%s (Ctrl-C stops)\n", ln.Addr())
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.Serve(ln))
-}
-
-// state is what the page knows of the user, and what it sends.
-type state struct {
-	User string `json:"user"` // "" for nobody
-	Note string `json:"note"`
+	site.Run(*addr, handler)
 }
 
 func newHandler(idle time.Duration) (http.Handler, error) {
 	sessions := scs.New()
 	sessions.IdleTimeout = idle
 	sessions.Lifetime = 12 * time.Hour
-	// The page is loaded before anybody has signed in.
+	// The page is loaded before the user signs in, and needs the script even so.
 	km, err := keepalive.New(sessions, keepalive.Config{Anonymous: true, LoginURL: "/"})
 	if err != nil {
 		return nil, err
@@ -64,57 +48,72 @@ func newHandler(idle time.Duration) (http.Handler, error) {
 		return nil, err
 	}
 
-	// Each endpoint answers with the state that it leaves behind.
-	answer := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(state{ // the browser may have gone
-			User: sessions.GetString(r.Context(), "user"),
-			Note: sessions.GetString(r.Context(), "note"),
-		})
-	}
+	api := &api{sessions}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(page))
-	mux.HandleFunc("GET /api/me", answer) // no error where there is nobody: browsers log those
-	mux.HandleFunc("POST /api/login", func(w http.ResponseWriter, r *http.Request) {
-		var sent state
-		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || strings.TrimSpace(sent.User) == "" {
-			http.Error(w, "user must be a name", http.StatusUnprocessableEntity)
-			return
-		}
-		// Neither a token that others may know nor what somebody else left stays.
-		if err := errors.Join(sessions.RenewToken(r.Context()), sessions.Clear(r.Context())); err != nil {
-			http.Error(w, "the session could not be begun", http.StatusInternalServerError)
-			return
-		}
-		sessions.Put(r.Context(), "user", strings.TrimSpace(sent.User))
-		answer(w, r)
-	})
-	mux.HandleFunc("POST /api/note", func(w http.ResponseWriter, r *http.Request) {
-		var sent state
-		switch err := json.NewDecoder(r.Body).Decode(&sent); {
-		case err != nil:
-			http.Error(w, err.Error(), http.StatusBadRequest)
-		case !sessions.Exists(r.Context(), "user"):
-			http.Error(w, "the session has ended", http.StatusUnauthorized)
-		default:
-			sessions.Put(r.Context(), "note", sent.Note)
-			answer(w, r)
-		}
-	})
-	mux.HandleFunc("POST /api/logout", func(w http.ResponseWriter, r *http.Request) {
-		if err := sessions.Destroy(r.Context()); err != nil {
-			http.Error(w, "the session could not be ended", http.StatusInternalServerError)
-			return
-		}
-		answer(w, r)
-	})
+	mux.HandleFunc("GET /site.css", site.Stylesheet)
+	mux.HandleFunc("GET /api/me", api.answer) // 200 without a user too: browsers log errors
+	mux.HandleFunc("POST /api/login", api.login)
+	mux.HandleFunc("POST /api/note", api.saveNote)
+	mux.HandleFunc("POST /api/logout", api.logout)
 
-	guarded := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(mux), 32<<10))
+	protected := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(mux), 32<<10))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// Whether the page has a session stands in the tag that is put into it.
+		// The page says whether there is a session, in the tag that keepalive inserts.
 		w.Header().Set("Cache-Control", "no-store")
-		guarded.ServeHTTP(w, r)
+		protected.ServeHTTP(w, r)
 	}), nil
+}
+
+// api is what the page calls. Each endpoint answers with the state after the call.
+type api struct{ sessions *scs.SessionManager }
+
+// state is what the page knows of the user, and what it sends.
+type state struct {
+	User string `json:"user"` // "" for nobody
+	Note string `json:"note"`
+}
+
+func (a *api) answer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(state{ // the client may have disconnected
+		User: a.sessions.GetString(r.Context(), "user"),
+		Note: a.sessions.GetString(r.Context(), "note"),
+	})
+}
+
+func (a *api) login(w http.ResponseWriter, r *http.Request) {
+	var request state
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil || strings.TrimSpace(request.User) == "" {
+		http.Error(w, "user must be a name", http.StatusUnprocessableEntity)
+		return
+	}
+	if err := site.SignIn(r.Context(), a.sessions, strings.TrimSpace(request.User)); err != nil {
+		http.Error(w, "the session could not be started", http.StatusInternalServerError)
+		return
+	}
+	a.answer(w, r)
+}
+
+func (a *api) saveNote(w http.ResponseWriter, r *http.Request) {
+	var request state
+	switch err := json.NewDecoder(r.Body).Decode(&request); {
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case !a.sessions.Exists(r.Context(), "user"):
+		http.Error(w, "the session has ended", http.StatusUnauthorized)
+	default:
+		a.sessions.Put(r.Context(), "note", request.Note)
+		a.answer(w, r)
+	}
+}
+
+func (a *api) logout(w http.ResponseWriter, r *http.Request) {
+	if err := a.sessions.Destroy(r.Context()); err != nil {
+		http.Error(w, "the session could not be ended", http.StatusInternalServerError)
+		return
+	}
+	a.answer(w, r)
 }

@@ -2,7 +2,7 @@
 // several instances on one machine share them:
 //
 //	cd examples/sqlite && go run . -file sessions.db
-//	cd examples/sqlite && go run . -file sessions.db -listen localhost:8081 # in a second terminal
+//	cd examples/sqlite && go run . -file sessions.db -addr localhost:8081 # in a second terminal
 //
 // Sign in at http://localhost:8080, then open http://localhost:8081. Cookies are
 // per host, not per port, so one browser has the same session at both.
@@ -14,20 +14,21 @@ import (
 	"database/sql"
 	"flag"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
-	"github.com/seed4a306b22/keepalive/examples/internal/note"
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/sqlite3store"
 	_ "modernc.org/sqlite"
 )
 
 func main() {
-	listen := flag.String("listen", "localhost:8080", "`address` to serve the app at")
-	file := flag.String("file", cmp.Or(os.Getenv("SQLITE_FILE"), "sessions.db"), "`path` of the database, also $SQLITE_FILE; made if missing")
+	addr, idle := site.Flags(20 * time.Minute)
+	file := flag.String("file", cmp.Or(os.Getenv("SQLITE_FILE"), "sessions.db"), "`path` of the database, also $SQLITE_FILE; created if missing")
 	flag.Parse()
 
 	// WAL lets readers go on beside the one writer; the timeout lets writers queue.
@@ -53,15 +54,14 @@ func main() {
 
 	sessions := scs.New()
 	sessions.Store = sqlite3store.New(db)
-	sessions.IdleTimeout = 20 * time.Minute
+	sessions.IdleTimeout = *idle
 	sessions.Lifetime = 12 * time.Hour
-	// sessions.Cookie.Secure = true // where the app is reached by HTTPS only
-	km, err := keepalive.New(sessions, keepalive.Config{})
+	// sessions.Cookie.Secure = true // if the app is served by HTTPS only
+	km, err := keepalive.New(sessions, keepalive.Config{LoginURL: "/sign-in"})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	if err := note.Serve(*listen, "SQLite", sessions, km); err != nil {
-		log.Fatal(err)
-	}
+	app := site.NewStoreApp("SQLite", *addr, sessions)
+	site.Run(*addr, http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(km.LoadAndSave(app), 32<<10)))
 }

@@ -1,10 +1,10 @@
-// Command warmup shows what a warm-up is good for: an app with a page that builds
-// a cache on its first hit, and again each time the cache is dropped. There are two
-// such pages; one is kept warm by the package warmup, the other is not. A visitor
-// comes to each of them every few seconds, and the front page plots what they wait.
+// Command warmup shows what a warm-up is good for. Two pages each build a cache on
+// the first request, and again each time the cache is dropped. Package warmup keeps
+// one of them warm. Every few seconds a visitor requests both, and the front page
+// plots how long the visitors wait.
 //
 //	go run ./examples/warmup
-//	go run ./examples/warmup -drop 10s -listen :8080
+//	go run ./examples/warmup -drop 10s -addr :8081
 package main
 
 import (
@@ -23,20 +23,21 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed4a306b22/keepalive/examples/internal/site"
 	"github.com/seed4a306b22/keepalive/warmup"
 )
 
 type options struct {
-	listen                string
-	drop, build, interval time.Duration
+	addr               string
+	drop, build, visit time.Duration // the flags of these names
 }
 
 func main() {
 	var opt options
-	flag.StringVar(&opt.listen, "listen", "localhost:8080", "`host:port` to listen on")
-	flag.DurationVar(&opt.drop, "drop", 30*time.Second, "the cache is dropped each time so long has passed")
+	flag.StringVar(&opt.addr, "addr", "localhost:8080", "`host:port` to listen on")
+	flag.DurationVar(&opt.drop, "drop", 30*time.Second, "how often the cache is dropped")
 	flag.DurationVar(&opt.build, "build", 600*time.Millisecond, "how long it takes to build the cache")
-	flag.DurationVar(&opt.interval, "visit", 4*time.Second, "a visitor comes each time about so long has passed")
+	flag.DurationVar(&opt.visit, "visit", 4*time.Second, "how often a visitor comes, on average")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -47,40 +48,32 @@ func main() {
 }
 
 func run(ctx context.Context, opt options, out io.Writer) error {
-	if min(opt.drop, opt.build, opt.interval) <= 0 || opt.drop < 2*opt.build {
+	if min(opt.drop, opt.build, opt.visit) <= 0 || opt.drop < 2*opt.build {
 		return errors.New("-drop, -build and -visit must be above 0, and -drop at least twice -build")
 	}
 	a, err := newApp(opt)
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", opt.listen)
+	ln, err := net.Listen("tcp", opt.addr)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "Open http://%s: the cache is dropped every %v. Ctrl-C stops.\n", ln.Addr(), opt.drop)
 
-	// Everything ends with this context, also when the server fails.
+	// All goroutines end with this context, also when the server fails.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { _ = a.warm.Run(ctx) }) // nil: the handler listens to its context
-	wg.Go(func() { a.dropper(ctx) })
-	wg.Go(func() { a.visitors(ctx) })
+	wg.Go(func() { a.dropCaches(ctx) })
+	wg.Go(func() { a.sendVisitors(ctx) })
 
 	srv := &http.Server{Handler: a.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
-	select {
-	case err := <-served:
-		cancel()
-		return err
-	case <-ctx.Done():
-	}
-	down, end := context.WithTimeout(context.Background(), 5*time.Second)
-	defer end()
-	return srv.Shutdown(down)
+	err = site.Serve(ctx, ln, srv)
+	cancel() // before the wait for what runs beside the server
+	return err
 }
 
 type app struct {
@@ -90,12 +83,12 @@ type app struct {
 	lanes   [2]*lane // with warm-up, and without
 }
 
-// lane is one of the two pages, its cache and what its visitors waited.
+// lane is one of the two pages, with its cache and how long its visitors waited.
 type lane struct {
 	Name, Title string
 	build       time.Duration
 
-	cache chan []byte // holds the page, nil if it has yet to be built
+	cache chan []byte // holds the page, nil until it is built
 
 	mu    sync.Mutex
 	waits []wait
@@ -105,11 +98,11 @@ type lane struct {
 type wait struct {
 	at   time.Time
 	took time.Duration
-	slow bool
+	slow bool // it waited for the cache
 }
 
-// kept is how far back the picture goes.
-const kept = 4 * time.Minute
+// history is how far back the plots go.
+const history = 4 * time.Minute
 
 func newApp(opt options) (*app, error) {
 	a := &app{options: opt}
@@ -135,7 +128,8 @@ func newApp(opt options) (*app, error) {
 	return a, nil
 }
 
-// ServeHTTP is the slow page: who finds no cache builds it, and the others wait.
+// ServeHTTP answers with the page. The first request without a cache builds it, and
+// the others wait.
 func (l *lane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var page []byte
 	select {
@@ -145,17 +139,17 @@ func (l *lane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if page == nil {
 		select {
-		case <-time.After(l.build): // reads files, asks databases, renders
+		case <-time.After(l.build): // as if it read files, queried databases, and rendered
 			page = fmt.Appendf(nil, "<!doctype html><title>Report</title><p>Built at %s.\n", time.Now().Format(time.TimeOnly))
 		case <-r.Context().Done():
 		}
 	}
 	l.cache <- page
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(page) // the client has gone
+	_, _ = w.Write(page) // the client may have disconnected
 }
 
-// drop forgets the cache, as a deployment or an expiry would.
+// drop empties the cache, as a deployment or an expiry would.
 func (l *lane) drop() {
 	<-l.cache
 	l.cache <- nil
@@ -164,8 +158,8 @@ func (l *lane) drop() {
 	l.drops = append(l.drops, time.Now())
 }
 
-func (a *app) dropper(ctx context.Context) {
-	tick := time.NewTicker(a.options.drop)
+func (a *app) dropCaches(ctx context.Context) {
+	tick := time.NewTicker(a.drop)
 	defer tick.Stop()
 	for {
 		select {
@@ -176,60 +170,61 @@ func (a *app) dropper(ctx context.Context) {
 		for _, l := range a.lanes {
 			l.drop()
 		}
-		a.warm.Trigger() // who drops a cache knows best when it is cold
+		a.warm.Trigger() // the code that drops a cache knows best when it is cold
 	}
 }
 
-// visitors come to both pages at the same moments, at random: in step with the
-// drops they would always come first, or never.
-func (a *app) visitors(ctx context.Context) {
+// sendVisitors requests both pages at the same moments. These are random: in step
+// with the drops, a visitor would always come first after one, or never.
+func (a *app) sendVisitors(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
 		select {
-		case <-time.After(a.interval/2 + rand.N(a.interval)):
+		case <-time.After(a.visit/2 + rand.N(a.visit)):
 		case <-ctx.Done():
 			return
 		}
 		for _, l := range a.lanes {
-			wg.Go(func() { a.visit(ctx, l) })
+			wg.Go(func() { a.request(ctx, l) })
 		}
 	}
 }
 
-func (a *app) visit(ctx context.Context, l *lane) {
+// request is one visit, whose duration the lane records.
+func (a *app) request(ctx context.Context, l *lane) {
 	r, err := http.NewRequestWithContext(ctx, "GET", "/report/"+l.Name, nil)
 	if err != nil {
 		return
 	}
-	began := time.Now()
-	a.handler.ServeHTTP(&nobody{}, r)
+	start := time.Now()
+	a.handler.ServeHTTP(&discardWriter{}, r)
 	if ctx.Err() != nil {
 		return
 	}
-	took := time.Since(began)
+	took := time.Since(start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waits = append(l.waits, wait{began, took, took > a.build/20})
-	for len(l.waits) > 0 && time.Since(l.waits[0].at) > kept {
+	l.waits = append(l.waits, wait{start, took, took > a.build/20})
+	for len(l.waits) > 0 && time.Since(l.waits[0].at) > history {
 		l.waits = l.waits[1:]
 	}
-	for len(l.drops) > 0 && time.Since(l.drops[0]) > kept {
+	for len(l.drops) > 0 && time.Since(l.drops[0]) > history {
 		l.drops = l.drops[1:]
 	}
 }
 
-// nobody reads a response and forgets it.
-type nobody struct{ header http.Header }
+// discardWriter is the ResponseWriter of a visitor: it reads the response and drops it.
+type discardWriter struct{ header http.Header }
 
-func (n *nobody) Header() http.Header {
-	if n.header == nil {
-		n.header = make(http.Header)
+func (d *discardWriter) Header() http.Header {
+	if d.header == nil {
+		d.header = make(http.Header)
 	}
-	return n.header
+	return d.header
 }
-func (n *nobody) Write(b []byte) (int, error) { return len(b), nil }
-func (n *nobody) WriteHeader(int)             {}
+func (d *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discardWriter) WriteHeader(int)             {}
 
 func (a *app) home(w http.ResponseWriter, _ *http.Request) {
 	var b bytes.Buffer

@@ -15,20 +15,20 @@ import (
 
 func TestApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, err := newApp(options{drop: 30 * time.Second, build: time.Second, interval: time.Hour})
+		a, err := newApp(options{drop: 30 * time.Second, build: time.Second, visit: time.Hour})
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { require.NoError(t, a.warm.Run(ctx)) })
-		wg.Go(func() { a.dropper(ctx) })
-		wg.Go(func() { a.visitors(ctx) })
+		wg.Go(func() { a.dropCaches(ctx) })
+		wg.Go(func() { a.sendVisitors(ctx) })
 		time.Sleep(2 * time.Second) // after the start, and then after each drop
 		for range 3 {
-			began := time.Now()
+			start := time.Now()
 			for _, l := range a.lanes {
-				a.visit(ctx, l)
+				a.request(ctx, l)
 			}
-			time.Sleep(time.Until(began.Add(30 * time.Second)))
+			time.Sleep(time.Until(start.Add(30 * time.Second)))
 		}
 		p := a.picture(time.Now())
 		require.Equal(t, 3, p.Lanes[0].Visits)
@@ -48,13 +48,13 @@ func TestApp(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	opt := options{listen: "127.0.0.1:0", drop: time.Minute, build: time.Millisecond, interval: time.Minute}
+	opt := options{addr: "127.0.0.1:0", drop: time.Minute, build: time.Millisecond, visit: time.Minute}
 	ctx, stop := context.WithCancel(t.Context())
-	said, out := io.Pipe()
+	stdout, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, opt, out) }()
 	line := make([]byte, 200)
-	n, err := said.Read(line)
+	n, err := stdout.Read(line)
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(line[:n]), "Open http://127.0.0.1:"))
 	stop()
@@ -62,6 +62,6 @@ func TestRun(t *testing.T) {
 
 	opt.drop = 0
 	require.ErrorContains(t, run(t.Context(), opt, io.Discard), "must be above 0")
-	opt.drop, opt.listen = time.Minute, "nowhere"
+	opt.drop, opt.addr = time.Minute, "nowhere"
 	require.ErrorContains(t, run(t.Context(), opt, io.Discard), "nowhere")
 }

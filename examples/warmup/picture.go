@@ -64,27 +64,30 @@ type label struct {
 }
 
 func (a *app) picture(now time.Time) picture {
-	p := picture{Drop: wording(a.options.drop), Build: wording(a.build), Visit: wording(a.interval), Left: left, Right: right, Top: top, Bottom: bottom}
-	most := a.build // both lanes have one scale, or they could not be compared
+	p := picture{
+		Drop: format(a.drop), Build: format(a.build), Visit: format(a.visit),
+		Left: left, Right: right, Top: top, Bottom: bottom,
+	}
+	longest := a.build // both plots have one scale, so that they can be compared
 	for _, l := range a.lanes {
 		l.mu.Lock()
 		for _, v := range l.waits {
-			most = max(most, v.took)
+			longest = max(longest, v.took)
 		}
 		l.mu.Unlock()
 	}
-	most = ceiling(most)
+	longest = ceiling(longest)
 	for _, l := range a.lanes {
-		p.Lanes = append(p.Lanes, l.plot(now, most))
+		p.Lanes = append(p.Lanes, l.plot(now, longest))
 	}
 	return p
 }
 
-func (l *lane) plot(now time.Time, most time.Duration) plot {
+func (l *lane) plot(now time.Time, longest time.Duration) plot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	x := func(t time.Time) float64 { return right - (right-left)*float64(now.Sub(t))/float64(kept) }
-	height := func(d time.Duration) float64 { return (bottom - top) * float64(d) / float64(most) }
+	x := func(t time.Time) float64 { return right - (right-left)*float64(now.Sub(t))/float64(history) }
+	height := func(d time.Duration) float64 { return (bottom - top) * float64(d) / float64(longest) }
 	p := plot{Name: l.Name, Title: l.Title, Median: "–", Worst: "–"}
 	var took []time.Duration
 	for _, v := range l.waits {
@@ -92,7 +95,7 @@ func (l *lane) plot(now time.Time, most time.Duration) plot {
 			continue
 		}
 		h := max(height(v.took), 2)
-		p.Bars = append(p.Bars, bar{X: x(v.at) - 3, Y: bottom - h, H: h, Slow: v.slow, Title: wording(v.took)})
+		p.Bars = append(p.Bars, bar{X: x(v.at) - 3, Y: bottom - h, H: h, Slow: v.slow, Title: format(v.took)})
 		took = append(took, v.took)
 		p.Visits++
 		if v.slow {
@@ -101,27 +104,27 @@ func (l *lane) plot(now time.Time, most time.Duration) plot {
 	}
 	if len(took) > 0 {
 		slices.Sort(took)
-		p.Median, p.Worst = wording(took[len(took)/2]), wording(took[len(took)-1])
+		p.Median, p.Worst = format(took[len(took)/2]), format(took[len(took)-1])
 	}
 	for _, d := range l.drops {
 		if x(d) >= left {
 			p.Drops = append(p.Drops, x(d))
 		}
 	}
-	for m := 0; m <= int(kept/time.Minute); m++ {
+	for m := 0; m <= int(history/time.Minute); m++ {
 		text := fmt.Sprintf("%d min ago", m)
 		if m == 0 {
 			text = "now"
 		}
 		p.Columns = append(p.Columns, label{x(now.Add(-time.Duration(m) * time.Minute)), text})
 	}
-	for _, d := range []time.Duration{0, most / 2, most} {
-		p.Rows = append(p.Rows, label{bottom - height(d), wording(d)})
+	for _, d := range []time.Duration{0, longest / 2, longest} {
+		p.Rows = append(p.Rows, label{bottom - height(d), format(d)})
 	}
 	return p
 }
 
-// ceiling is the next time from d on that reads well on an axis.
+// ceiling returns the next duration, from d on, that is a round number for an axis.
 func ceiling(d time.Duration) time.Duration {
 	for unit := time.Millisecond; ; unit *= 10 {
 		for _, n := range []time.Duration{1, 2, 4, 6, 8} {
@@ -132,7 +135,8 @@ func ceiling(d time.Duration) time.Duration {
 	}
 }
 
-func wording(d time.Duration) string {
+// format formats a duration for people: < 1 ms, 600 ms, 1.2 s.
+func format(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "0"

@@ -113,7 +113,7 @@ func shareSession(t *testing.T, a, b *example) {
 	code, _ = post(a, "/note", url.Values{"note": {"of nobody"}})
 	require.Equal(t, http.StatusUnauthorized, code)
 
-	code, page = post(a, "/sign-in", url.Values{"user": {"ann"}})
+	code, page = post(a, "/sign-in", url.Values{"name": {"ann"}})
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, page, "Note of ann")
 	code, page = post(a, "/note", url.Values{"note": {"milk & <b>bread</b>"}})
@@ -141,7 +141,7 @@ func shareSession(t *testing.T, a, b *example) {
 	}
 
 	// The next to sign in with this browser must not see the note.
-	code, page = post(b, "/sign-in", url.Values{"user": {"bob"}})
+	code, page = post(b, "/sign-in", url.Values{"name": {"bob"}})
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, page, "Note of bob")
 	require.NotContains(t, page, "milk")
@@ -184,7 +184,7 @@ type example struct {
 // environment; the end of the test ends it.
 func startExample(t *testing.T, program, env string, args ...string) *example {
 	e := &example{addr: unusedAddr(t), t: t, out: &bytes.Buffer{}, done: make(chan struct{})}
-	e.cmd = exec.Command(program, append([]string{"-listen", e.addr}, args...)...)
+	e.cmd = exec.Command(program, append([]string{"-addr", e.addr}, args...)...)
 	e.cmd.Dir = t.TempDir()
 	e.cmd.Env = append(os.Environ(), env)
 	e.cmd.Stderr = e.out

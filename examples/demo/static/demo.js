@@ -1,5 +1,5 @@
-// demo.js draws the two sessions. What keeps one of them alive is not here: that is the script which the library puts
-// into the page. Only the part at the end, on the keepalive: events, is what an app would write.
+// demo.js draws the two sessions. It does not keep one of them alive: the script that keepalive inserts in the page does.
+// An app would write only the last part, which handles the keepalive: events.
 (() => {
 	'use strict';
 
@@ -10,11 +10,11 @@
 
 	/** @type {{now: number, with: object|null, without: object|null}|null} */
 	let data = null;
-	let offset = 0; // the server's clock less this one's
+	let offset = 0; // of the server's clock against this one, in ms
 
 	const now = () => Date.now() + offset;
 
-	// m:ss, or h:mm:ss.
+	// Formats ms as m:ss, or h:mm:ss.
 	const clock = (ms) => {
 		const s = Math.max(0, Math.round(ms / 1000));
 		const two = (n) => String(n).padStart(2, '0');
@@ -24,7 +24,7 @@
 
 	const expiry = (lane) => lane.marks.at(-1).expiry;
 
-	// When and why a lane's session ended, or null while it lives.
+	// Returns when and why the session of a lane ended, or null while it is alive.
 	const ended = (lane) => {
 		if (lane.signedOut) return { at: lane.signedOut, why: 'signed out' };
 		const at = Math.min(expiry(lane), lane.deadline);
@@ -33,7 +33,7 @@
 		return { at, why: at > lane.deadline - 10 ? 'absolute end' : 'idle' };
 	};
 
-	// ----- the picture
+	// ----- the chart
 
 	const element = (parent, name, attributes, text) => {
 		const e = document.createElementNS(SVG, name);
@@ -43,8 +43,8 @@
 		return e;
 	};
 
-	// A step for the axis that leaves each label at least 56 px.
-	const step = (life, width) => {
+	// Returns the distance between two labels of the axis, so that each has at least 56 px.
+	const axisStep = (life, width) => {
 		const least = (life * 56) / width / 1000;
 		const steps = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
 		return 1000 * (steps.find((s) => s >= least) ?? Math.ceil(least / 86400) * 86400);
@@ -61,14 +61,14 @@
 		const end = ended(lane);
 		const t = end ? end.at : now();
 		const nx = x(now());
-		const box = Math.min(Math.max(nx, left + 17), right - 17); // the middle of the sign that says now
+		const box = Math.min(Math.max(nx, left + 17), right - 17); // the middle of the label "now"
 		const g = document.createElementNS(SVG, 'g');
 		const put = (name, attributes, text) => element(g, name, attributes, text);
 
-		// Past this edge no ping reaches: the session would outlive its deadline.
+		// No ping lifts the line beyond this edge: the session would outlive its deadline.
 		put('path', { class: 'beyond', d: `M${x(lane.deadline - idle)} ${top}H${right}V${base}z` });
-		const every = step(life, right - left);
-		for (let at = every; at < life; at += every) {
+		const step = axisStep(life, right - left);
+		for (let at = step; at < life; at += step) {
 			const tick = x(lane.start + at);
 			put('path', { class: 'grid', d: `M${tick} ${top}V${base}` });
 			if (Math.abs(tick - box) > 36) put('text', { x: tick, y: base + 16, 'text-anchor': 'middle' }, clock(at));
@@ -77,7 +77,7 @@
 		put('text', { x: left - 6, y: top + 4, 'text-anchor': 'end' }, clock(idle));
 		put('text', { x: left - 6, y: base + 4, 'text-anchor': 'end' }, '0:00');
 
-		// The time left: up at each mark, down between them.
+		// The time left rises at each mark and falls between them.
 		let line = '';
 		lane.marks.forEach((mark, i) => {
 			const until = lane.marks[i + 1]?.at ?? t;
@@ -115,7 +115,7 @@
 			const foot = x(expiry(lane));
 			const text = 'idle end ' + clock(expiry(lane) - lane.start);
 			put('path', { class: 'ahead', d: `M${nx} ${y(expiry(lane) - t)}L${foot} ${base}` });
-			// Near the end it is the absolute end.
+			// Near the deadline there is no room beside the label of the absolute end.
 			if (right - foot > 90) put('text', { class: 'foot', x: foot + 6, y: base - 6 }, text);
 		}
 
@@ -131,8 +131,8 @@
 		return { end, pings };
 	};
 
-	// Only what has changed, or a screen reader would say it again.
-	const say = (e, text) => {
+	// Changes only texts that differ, or a screen reader would read them again.
+	const setText = (e, text) => {
 		if (e.textContent !== text) e.textContent = text;
 	};
 
@@ -142,17 +142,17 @@
 			if (!lane) continue;
 			const { end, pings } = draw(side, lane) ?? {};
 			const box = document.querySelector('.lane.' + side);
-			const fact = (name, text) => say(box.querySelector(`[data-fact=${name}]`), text);
+			const fact = (name, text) => setText(box.querySelector(`[data-fact=${name}]`), text);
 			box.classList.toggle('ended', Boolean(end));
 			fact('idle', clock(expiry(lane) - now()));
 			fact('absolute', clock(lane.deadline - now()));
 			fact('pings', String(pings));
-			const because = { idle: 'nothing came in time', 'absolute end': 'its lifetime was over', 'signed out': 'signed out' };
-			fact('over', end ? `Ended after ${clock(end.at - lane.start)}: ${because[end.why]}.` : '');
+			const reasons = { idle: 'nothing came in time', 'absolute end': 'its lifetime was over', 'signed out': 'signed out' };
+			fact('over', end ? `Ended after ${clock(end.at - lane.start)}: ${reasons[end.why]}.` : '');
 		}
 	};
 
-	const list = () => {
+	const listMarks = () => {
 		const rows = SIDES.flatMap((side) =>
 			(data[side]?.marks ?? []).map((mark) => ({
 				at: mark.at,
@@ -170,30 +170,30 @@
 		);
 	};
 
-	// No session is alive any more. One that had time left was signed out.
-	const closed = () => {
+	// The server knows neither session any more. One that had time left was signed out.
+	const markSignedOut = () => {
 		for (const lane of [data?.with, data?.without])
 			if (lane && !ended(lane) && expiry(lane) - now() > 1000) lane.signedOut = now();
 	};
 
 	// A poll, not a stream: over HTTP/1.1 a browser opens six connections to a server, and streams in six tabs would leave
-	// none for the pings. The server has it in Config.Passive, so it extends nothing.
+	// none for the pings. Config.Passive has this path, so a poll does not extend the session.
 	const poll = async () => {
 		if (!document.hidden) {
-			let silent = '';
+			let problem = '';
 			try {
 				const response = await fetch('/timeline', { signal: AbortSignal.timeout(5000) });
 				if (response.status === 200) {
 					data = await response.json();
 					offset = data.now - Date.now();
-					list();
-					if (data.with && !ended(data.with)) back();
-				} else if (response.status === 204) closed();
-				else silent = `The server answers ${response.status}.`;
+					listMarks();
+					if (data.with && !ended(data.with)) hideExpired();
+				} else if (response.status === 204) markSignedOut();
+				else problem = `The server answers ${response.status}.`;
 			} catch {
-				silent = 'The server does not answer; the picture goes on from what it said last.';
+				problem = 'The server does not answer; the chart continues from its last answer.';
 			}
-			say(document.getElementById('silent'), silent);
+			setText(document.getElementById('silent'), problem);
 			show();
 		}
 		setTimeout(poll, 1000);
@@ -208,7 +208,7 @@
 
 	const expired = document.getElementById('expired');
 
-	// The dialog can be closed, to read and copy; this stays.
+	// A user can close the dialog of keepalive, to read and copy; this message stays.
 	document.addEventListener('keepalive:expired', () => {
 		expired.hidden = false;
 		const link = document.createElement('a');
@@ -218,13 +218,13 @@
 		expired.replaceChildren('You are signed out. What you wrote is still here. ', link, ', then come back and send it.');
 	});
 
-	// Another tab has signed in again.
-	const back = () => {
+	// A user has signed in again in another tab.
+	const hideExpired = () => {
 		expired.hidden = true;
 	};
-	document.addEventListener('keepalive:resumed', back);
+	document.addEventListener('keepalive:resumed', hideExpired);
 
-	// Sent now, the claim would be lost with the page.
+	// A claim that is sent without a session would be lost with the page.
 	document.getElementById('claim').addEventListener('submit', (event) => {
 		if (expired.hidden) return;
 		event.preventDefault();

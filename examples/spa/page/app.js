@@ -1,8 +1,8 @@
 const $ = (selector) => document.querySelector(selector);
 const views = [...document.querySelectorAll('[data-view]')];
-let user = ''; // who is signed in, as far as this page knows
+let user = ''; // who is signed in, as far as this page knows; '' for nobody
 
-// Without a body it is a GET.
+// Calls the server and returns its state. Without a body it is a GET.
 const call = async (name, body) => {
 	const response = await fetch('/api/' + name, body && {
 		method: 'POST',
@@ -13,59 +13,65 @@ const call = async (name, body) => {
 	throw Object.assign(new Error(await response.text()), { status: response.status });
 };
 
-const route = () => {
-	let place = location.hash.slice(1);
-	if (!views.some((view) => view.dataset.view === place) || (user && place === 'sign-in')) place = 'home';
-	if (!user && place === 'note') place = 'sign-in';
-	for (const view of views) view.hidden = view.dataset.view !== place;
+// Which view to show for what stands behind # in the address.
+const viewFor = (name) => {
+	if (name === 'note' && !user) return 'sign-in';
+	if (name === 'sign-in' && user) return 'home';
+	return views.some((view) => view.dataset.view === name) ? name : 'home';
+};
+
+const showView = () => {
+	const current = viewFor(location.hash.slice(1));
+	for (const view of views) view.hidden = view.dataset.view !== current;
 	for (const link of document.querySelectorAll('nav a'))
-		if (link.hash === '#' + place) link.setAttribute('aria-current', 'page');
+		if (link.hash === '#' + current) link.setAttribute('aria-current', 'page');
 		else link.removeAttribute('aria-current');
 };
 
-const show = (me) => {
-	// What the same user is typing stays; what another has typed must not.
-	if (me.user !== user) $('#text').value = me.note;
-	user = me.user;
+const showState = (state) => {
+	// What the same user is typing stays; what another user has typed must not.
+	if (state.user !== user) $('#text').value = state.note;
+	user = state.user;
 	$('#user').textContent = user;
-	$('#leave').hidden = !user;
-	$('#offer').hidden = !!user;
+	$('#sign-out-form').hidden = !user;
+	$('#sign-in-link').hidden = !!user;
 	$('#message').textContent = '';
-	route();
+	showView();
 };
 
-// A session has begun or ended without a page load. The other tabs hear of it by this as well.
+// Tells keepalive that a session has begun or ended without a page load. It tells the other tabs.
 const check = () => document.dispatchEvent(new Event('keepalive:check', { bubbles: true }));
 
-const submit = (id, action) =>
-	$(id).addEventListener('submit', async (event) => {
+const onSubmit = (form, action) =>
+	$(form).addEventListener('submit', async (event) => {
 		event.preventDefault();
 		try {
 			await action();
 		} catch (error) {
-			$('#message').textContent = error.status === 401 ? 'Not saved: your session has ended.' : `That did not work: ${error.message}`;
-			if (error.status === 401) check(); // keepalive says how to go on
+			const ended = error.status === 401;
+			$('#message').textContent = ended ? 'Not saved: your session has ended.' : `That did not work: ${error.message}`;
+			if (ended) check(); // keepalive shows how to go on
 		}
 	});
 
-submit('#enter', async () => {
-	show(await call('login', { user: $('#name').value }));
+onSubmit('#sign-in-form', async () => {
+	showState(await call('login', { user: $('#name').value }));
 	check();
 });
 
-submit('#leave', async () => {
-	show(await call('logout', {}));
+onSubmit('#sign-out-form', async () => {
+	showState(await call('logout', {}));
 	check();
 });
 
-submit('#save', async () => {
-	show(await call('note', { note: $('#text').value }));
+onSubmit('#save', async () => {
+	showState(await call('note', { note: $('#text').value }));
 	$('#message').textContent = 'Saved.';
 });
 
-const report = (name, words) =>
+const report = (name, describe) =>
 	document.addEventListener('keepalive:' + name, (event) => {
-		$('#state').textContent = `${new Date().toLocaleTimeString()} ${name}: ${words(event.detail)}`;
+		$('#state').textContent = `${new Date().toLocaleTimeString()} ${name}: ${describe(event.detail)}`;
 	});
 
 report('ping', (detail) => `the session had ${Math.round(detail.idleMs / 1000)} s left.`);
@@ -74,14 +80,15 @@ report('expired', () => 'the session has ended.');
 report('resumed', () => 'there is a session.');
 
 document.addEventListener('keepalive:expired', (event) => {
-	if (!user) event.preventDefault(); // this page has just signed out, so there is nothing to tell
+	if (!user) event.preventDefault(); // the user has just signed out and needs no dialog
 });
 
-// Somebody has signed in, here or in another tab, and perhaps somebody else. If that is over already, what was typed stays.
+// Somebody has signed in, here or in another tab; it may be another user. If that session has ended too by now, what was typed
+// stays.
 document.addEventListener('keepalive:resumed', async () => {
-	const me = await call('me');
-	if (me.user) show(me);
+	const state = await call('me');
+	if (state.user) showState(state);
 });
 
-addEventListener('hashchange', route);
-call('me').then(show);
+addEventListener('hashchange', showView);
+call('me').then(showState);
