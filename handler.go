@@ -48,6 +48,9 @@ var (
 // 405 to other methods, and 503 with Retry-After when the store fails. With
 // Config.Payload the answer has its result as data.
 //
+// An answer to GET has "unknown":true where the store does not know how long the
+// session would last, as after a restart. idleMs is then a cautious guess.
+//
 // A POST may carry inactive=N, the milliseconds since the user's last input, as a
 // form or plain text of up to 4 KB. The idle timeout is then counted from there,
 // which can only shorten what the ping gains. A number that cannot be read
@@ -127,6 +130,9 @@ func pingBody(times sessionTimes, data []byte) []byte {
 	body = strconv.AppendInt(body, idle.Milliseconds(), 10)
 	body = append(body, `,"lifetimeMs":`...)
 	body = strconv.AppendInt(body, lifetime.Milliseconds(), 10)
+	if times.guessed {
+		body = append(body, `,"unknown":true`...)
+	}
 	if data != nil {
 		body = append(append(body, `,"data":`...), data...)
 	}

@@ -86,15 +86,17 @@ func (s *sessions) wrapStore() {
 	if _, ok := inner.(Store); ok {
 		return
 	}
+	exclusive := false
 	const warning = "keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store"
 	switch name := storePackage(inner); name {
 	case "memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore": // no other process can write there
+		exclusive = true
 	case "goredisstore", "pgxstore", "mysqlstore", "sqlite3store":
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner), "import", "github.com/seed4a306b22/keepalive/"+name)
 	default:
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner))
 	}
-	s.manager.Store = memory.New(inner, deadlineOf(s.manager.Codec))
+	s.manager.Store = memory.New(inner, exclusive, deadlineOf(s.manager.Codec), func() time.Duration { return s.manager.IdleTimeout })
 }
 
 // Without these, wrapStore and start would panic.
@@ -312,6 +314,11 @@ func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, ex
 		return s.Store.Commit(key, data, expiry)
 	}
 	found := true
+	if keeper, ok := s.Store.(expiryKeeper); ok && s.passive {
+		s.expiry, found, err = keeper.ReplaceData(ctx, key, data)
+		s.gone = err == nil && !found
+		return err
+	}
 	if s.passive {
 		var current time.Time
 		if current, found, err = s.Store.Expiry(ctx, key); err == nil && found && current.Before(expiry) {
@@ -323,4 +330,11 @@ func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, ex
 	}
 	s.gone = err == nil && !found
 	return err
+}
+
+// expiryKeeper is a Store that can write a live session's data and leave its
+// expiry as it is. The in-process store must decide that by itself, because it
+// may not know the expiry.
+type expiryKeeper interface {
+	ReplaceData(ctx context.Context, key string, data []byte) (expiry time.Time, found bool, err error)
 }

@@ -30,7 +30,8 @@ type Store interface {
 	//
 	// and returns it. It never creates a session, never changes its data, and
 	// never moves the expiry backwards unless it lies past the deadline. idle
-	// may be zero or negative; the expiry is then only held below the deadline.
+	// may be zero or negative; the expiry is then only held below the deadline, and
+	// may be the zero time if the store does not know it.
 	//
 	// deadline reads the session's deadline from its data. The deadline that
 	// counts is that of the data stored at the moment of the write. An error
@@ -47,6 +48,8 @@ type Store interface {
 	// creates one.
 	Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error)
 
-	// Expiry returns when the session will end if nothing touches it.
+	// Expiry returns when the session will end if nothing touches it, or the zero
+	// time if the store does not know. (The wrapper that New makes does not know it
+	// of sessions that were last written by another process.)
 	Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error)
 }

@@ -13,12 +13,25 @@ type sessionTimes struct {
 	expiry   time.Time // if nothing touches it again
 	deadline time.Time // in any case
 	found    bool      // false if there is no such session
+	guessed  bool      // the store does not know expiry, which is a cautious guess
 }
 
 // deadlineStore is a Store that returns the deadline with the expiry, so that a
 // store which remembers deadlines need not be asked for the data.
 type deadlineStore interface {
 	TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error)
+}
+
+// guess fills in an expiry that the store does not know: a quarter of the idle
+// timeout, so that a page asks again soon.
+func (s *sessions) guess(times sessionTimes) sessionTimes {
+	if times.found && times.expiry.IsZero() {
+		times.guessed, times.expiry = true, time.Now().Add(s.manager.IdleTimeout/4)
+		if times.deadline.Before(times.expiry) {
+			times.expiry = times.deadline
+		}
+	}
+	return times
 }
 
 // extend touches a session.
@@ -49,7 +62,8 @@ func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, er
 	if times.expiry, times.found, err = s.store.Expiry(ctx, key); err != nil || !times.found {
 		return times, err
 	}
-	return s.readDeadline(ctx, key, times)
+	times, err = s.readDeadline(ctx, key, times)
+	return s.guess(times), err
 }
 
 // readDeadline adds the deadline to times, from the session's data.

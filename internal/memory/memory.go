@@ -1,7 +1,9 @@
 // Package memory makes any scs store able to act on a session only if it is
 // there, within one process: a keepalive.Store. Every write of a session happens
 // under a lock. scs stores do not report a session's expiry, so it is remembered
-// as the writes pass by.
+// as the writes pass by. Where other processes write too, what is remembered never
+// ends a session: one that the inner store still finds is alive, because another
+// process may have extended it.
 package memory
 
 import (
@@ -21,9 +23,11 @@ const stripes = 64
 // Store is a keepalive.Store around any scs.Store. Its methods may be used
 // concurrently.
 type Store struct {
-	inner    scs.Store
-	deadline func([]byte) (time.Time, error)
-	takesCtx bool // inner is an scs.CtxStore
+	inner       scs.Store
+	deadline    func([]byte) (time.Time, error)
+	idleTimeout func() time.Duration
+	exclusive   bool // no other process writes to inner
+	takesCtx    bool // inner is an scs.CtxStore
 	// clone is set for stores whose Find may return memory that their Commit
 	// invalidates, such as boltstore's mapped pages.
 	clone   bool
@@ -43,11 +47,13 @@ type stripe struct {
 type IterableStore struct{ *Store }
 
 // New returns a Store around inner, or an IterableStore where inner supports
-// iteration. deadline reads a session's deadline from its data.
-func New(inner scs.Store, deadline func(data []byte) (time.Time, error)) scs.Store {
+// iteration. deadline reads a session's deadline from its data. idleTimeout is
+// how long a session may last from now when its expiry is not known. exclusive
+// reports that no other process writes to inner.
+func New(inner scs.Store, exclusive bool, deadline func(data []byte) (time.Time, error), idleTimeout func() time.Duration) scs.Store {
 	_, isMem := inner.(*memstore.MemStore)
 	_, takesCtx := inner.(scs.CtxStore)
-	s := &Store{inner: inner, deadline: deadline, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
+	s := &Store{inner: inner, deadline: deadline, idleTimeout: idleTimeout, exclusive: exclusive, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
 	for i := range s.stripes {
 		s.stripes[i] = stripe{lock: make(chan struct{}, 1), expiry: make(map[string]time.Time)}
 	}
@@ -141,7 +147,7 @@ func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadl
 		return time.Time{}, false, err
 	}
 	defer st.unlock()
-	data, _, found, err := s.find(ctx, key)
+	data, current, _, found, err := s.findLocked(ctx, st, key)
 	if err != nil || !found {
 		return time.Time{}, false, err
 	}
@@ -150,22 +156,22 @@ func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadl
 		return time.Time{}, false, err
 	}
 	now := time.Now()
-	current, known := st.expiry[key]
 	next := now.Add(idle)
 	switch {
-	case known && !now.Before(current), !now.Before(end):
+	case expired(current, now), !now.Before(end): // while it was read
 		return time.Time{}, false, nil
-	case known && next.Before(current):
+	case current.After(next):
 		next = current
-	case !known && idle <= 0:
-		// Written before this process began: it lives, nobody here knows how
-		// long, and writing a guess could end it.
-		return now, true, nil
+	case current.IsZero() && idle <= 0:
+		return time.Time{}, true, nil
+	case current.IsZero():
+		// It may last for a whole idle timeout from now, and must not get shorter.
+		next = now.Add(max(idle, s.idleTimeout()))
 	}
 	if end.Before(next) {
 		next = end
 	}
-	if known && next.Equal(current) {
+	if next.Equal(current) {
 		return next, true, nil
 	}
 	if s.clone {
@@ -174,6 +180,27 @@ func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadl
 	return next, true, s.commit(ctx, st, key, data, next)
 }
 
+// findLocked returns a live session with its remembered expiry, the zero time if
+// that is not known, and its deadline.
+func (s *Store) findLocked(ctx context.Context, st *stripe, key string) (data []byte, expiry, end time.Time, found bool, err error) {
+	data, end, found, err = s.find(ctx, key)
+	if err != nil || !found {
+		return nil, expiry, end, false, err
+	}
+	expiry = st.expiry[key]
+	switch {
+	case !expired(expiry, time.Now()):
+	case s.exclusive: // the inner store is only slow to notice
+		return nil, expiry, end, false, nil
+	default: // another process has extended it since
+		expiry = time.Time{}
+	}
+	return data, expiry, end, true, nil
+}
+
+// expired reports whether a remembered expiry has passed.
+func expired(expiry, now time.Time) bool { return !expiry.IsZero() && !now.Before(expiry) }
+
 // Replace implements keepalive.Store.
 func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (bool, error) {
 	st, err := s.lock(ctx, key)
@@ -181,39 +208,55 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry tim
 		return false, err
 	}
 	defer st.unlock()
-	if _, _, found, err := s.find(ctx, key); err != nil || !found {
+	if _, _, _, found, err := s.findLocked(ctx, st, key); err != nil || !found {
 		return false, err
-	}
-	if current, known := st.expiry[key]; known && !time.Now().Before(current) {
-		return false, nil
 	}
 	return true, s.commit(ctx, st, key, data, expiry)
 }
 
-// Expiry implements keepalive.Store. For a session that was written before this
-// process began it returns the current time: the session is alive, and nothing
-// longer is certain until the first touch.
+// ReplaceData stores data in place of a live session, and leaves its expiry as it
+// is. Where that may be later than is remembered, the session gets a whole idle
+// timeout, because a write must not make it shorter.
+func (s *Store) ReplaceData(ctx context.Context, key string, data []byte) (expiry time.Time, found bool, err error) {
+	st, err := s.lock(ctx, key)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	defer st.unlock()
+	_, expiry, _, found, err = s.findLocked(ctx, st, key)
+	if err != nil || !found {
+		return time.Time{}, false, err
+	}
+	if expiry.IsZero() || !s.exclusive {
+		expiry = time.Now().Add(s.idleTimeout())
+	}
+	end, err := s.deadline(data)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	if end.Before(expiry) {
+		expiry = end
+	}
+	return expiry, true, s.commit(ctx, st, key, data, expiry)
+}
+
+// Expiry implements keepalive.Store. It returns the zero time for a session whose
+// expiry is not known: this process has not written it yet, or another one has
+// extended it since.
 func (s *Store) Expiry(ctx context.Context, key string) (time.Time, bool, error) {
 	st, err := s.lock(ctx, key)
 	if err != nil {
 		return time.Time{}, false, err
 	}
 	defer st.unlock()
-	_, end, found, err := s.find(ctx, key)
+	_, expiry, end, found, err := s.findLocked(ctx, st, key)
 	if err != nil || !found {
 		return time.Time{}, false, err
 	}
-	now := time.Now()
-	current, known := st.expiry[key]
-	switch {
-	case !known:
-		return now, true, nil
-	case !now.Before(current):
-		return time.Time{}, false, nil
-	case !end.IsZero() && end.Before(current):
-		return end, true, nil
+	if !end.IsZero() && end.Before(expiry) {
+		expiry = end
 	}
-	return current, true, nil
+	return expiry, true, nil
 }
 
 // FindCtx implements scs.CtxStore.
