@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/stretchr/testify/require"
 )
@@ -28,7 +29,11 @@ func FuzzBeat(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, found)
 
-		tracker.Observe(as("eve"), presence.Beat{Session: "s2", Tab: tab, Path: path, Sent: sent, Leave: leave})
+		kind := keepalive.EventHere
+		if leave {
+			kind = keepalive.EventLeave
+		}
+		tracker.Observe(keepalive.Event{Kind: kind, Request: as("eve"), Session: "s2", Tab: tab, Page: path, Sent: sent})
 
 		after, found, _ := tracker.User(t.Context(), "ann")
 		require.True(t, found)
@@ -81,7 +86,7 @@ func FuzzTracker(f *testing.F) {
 						m.due, m.leaving = now.Add(grace), true
 					}
 				case 5:
-					tracker.End(session)
+					end(tracker, session)
 					for k, m := range model {
 						if strings.HasPrefix(k, session) && !m.leaving {
 							m.due, m.leaving = now.Add(grace), true

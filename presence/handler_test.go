@@ -122,7 +122,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// pipe is a writer that can be flushed and stalls when told to.
+// pipe is a writer that can be flushed, and that stalls if stalled is set.
 type pipe struct {
 	*httptest.ResponseRecorder
 	mu      sync.Mutex
@@ -143,7 +143,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-func (p *pipe) taken() string {
+func (p *pipe) take() string {
 	time.Sleep(50 * time.Millisecond)
 	synctest.Wait()
 	p.mu.Lock()
@@ -170,16 +170,16 @@ func TestStreamLasts(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Buffer: 2})
 		p := &pipe{}
 		done := stream(t.Context(), tracker, p)
-		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.taken())
+		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.take())
 		time.Sleep(time.Minute)
-		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.taken())
+		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.take())
 		here(tracker, "ann", "s", "t", "/0")
-		require.Contains(t, p.taken(), "event: join\n")
+		require.Contains(t, p.take(), "event: join\n")
 		for i := range 5 { // more than it can remember
 			here(tracker, "ann", "s", "t", string(rune('a'+i)))
 			here(tracker, "ann", "s", "t", "/"+string(rune('a'+i)))
 		}
-		got := p.taken()
+		got := p.take()
 		require.True(t, strings.HasPrefix(got, "event: online\n"), got)
 		require.Contains(t, got, `"path":"/e"`)
 		<-done // after ten minutes
@@ -204,7 +204,7 @@ func TestStreamEnds(t *testing.T) {
 				defer cancel()
 				p := &pipe{}
 				done := stream(ctx, tracker, p)
-				p.taken()
+				p.take()
 				begun := time.Now()
 				end(tracker, p, cancel)
 				<-done
@@ -227,7 +227,7 @@ func TestStalledStream(t *testing.T) {
 		}
 		require.Equal(t, begun, time.Now())
 		close(p.stalled)
-		require.Contains(t, p.taken(), "event: online\n")
+		require.Contains(t, p.take(), "event: online\n")
 		tracker.Close()
 		<-done
 	})
