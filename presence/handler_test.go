@@ -153,8 +153,8 @@ func (p *pipe) take() string {
 }
 
 // stream runs the handler until it returns.
-func stream(ctx context.Context, tracker *presence.Tracker, p *pipe) (done chan struct{}) {
-	r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
+func stream(ctx context.Context, tracker *presence.Tracker, url string, p *pipe) (done chan struct{}) {
+	r := httptest.NewRequest(http.MethodGet, url, nil).WithContext(ctx)
 	r.Header.Set("Accept", "text/event-stream")
 	done = make(chan struct{})
 	p.ResponseRecorder = httptest.NewRecorder()
@@ -169,7 +169,7 @@ func TestStreamLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Buffer: 2})
 		p := &pipe{}
-		done := stream(t.Context(), tracker, p)
+		done := stream(t.Context(), tracker, "/", p)
 		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.take())
 		time.Sleep(time.Minute)
 		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.take())
@@ -183,6 +183,21 @@ func TestStreamLasts(t *testing.T) {
 		require.True(t, strings.HasPrefix(got, "event: online\n"), got)
 		require.Contains(t, got, `"path":"/e"`)
 		<-done // after ten minutes
+	})
+}
+
+// The heartbeat of a page's stream does not wait for other pages to be quiet.
+func TestHeartbeatOfPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, presence.Config{})
+		p := &pipe{}
+		stream(t.Context(), tracker, "/?path=/a", p)
+		p.take()
+		for i := range 12 {
+			here(tracker, "ann", "s", "t", "/b"+strings.Repeat("x", i))
+			time.Sleep(5 * time.Second)
+		}
+		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.take())
 	})
 }
 
@@ -203,7 +218,7 @@ func TestStreamEnds(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				p := &pipe{}
-				done := stream(ctx, tracker, p)
+				done := stream(ctx, tracker, "/", p)
 				p.take()
 				begun := time.Now()
 				end(tracker, p, cancel)
@@ -219,7 +234,7 @@ func TestStalledStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Buffer: 4})
 		p := &pipe{stalled: make(chan struct{})}
-		done := stream(t.Context(), tracker, p)
+		done := stream(t.Context(), tracker, "/", p)
 		synctest.Wait()
 		begun := time.Now()
 		for i := range 100 {
