@@ -7,16 +7,18 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/stretchr/testify/require"
 )
 
 // crowd is n tabs, each of a session and a user of its own, on 100 pages.
-func crowd(n int) (beats []presence.Beat) {
+func crowd(n int) (beats []keepalive.Event) {
+	r := httptest.NewRequest(http.MethodPost, "/keepalive/here", nil)
 	for i := range n {
-		beats = append(beats, presence.Beat{
-			Session: fmt.Sprintf("%016x", i), Tab: fmt.Sprintf("tab%017d", i), Path: fmt.Sprintf("/projects/%d", i%100),
-			Sent: 1,
+		beats = append(beats, keepalive.Event{
+			Kind: keepalive.EventHere, Request: r, Sent: 1,
+			Session: fmt.Sprintf("%016x", i), Tab: fmt.Sprintf("tab%017d", i), Page: fmt.Sprintf("/projects/%d", i%100),
 		})
 	}
 	return beats
@@ -41,24 +43,23 @@ func BenchmarkTabs(b *testing.B) {
 		cfg := presence.Config{Identify: func(*http.Request) (string, any) {
 			return fmt.Sprintf("user-%d", next), person{Name: fmt.Sprintf("User %d", next)}
 		}}
-		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		before := heap()
 		tracker, err := presence.New(cfg)
 		require.NoError(b, err)
 		for next = range beats {
-			tracker.Observe(r, beats[next])
+			tracker.Observe(beats[next])
 		}
 		perTab := float64(heap()-before) / float64(n)
 		count, err := tracker.Count(b.Context())
 		require.NoError(b, err)
 		require.Equal(b, presence.Counts{Users: n, Sessions: n, Tabs: n, Paths: 100}, count)
 
-		b.Run(fmt.Sprintf("ping/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("beat/%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
 				i = (i + 7919) % n
-				tracker.Observe(r, beats[i])
+				tracker.Observe(beats[i])
 			}
 			b.ReportMetric(perTab, "B/tab")
 		})
@@ -66,7 +67,7 @@ func BenchmarkTabs(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); {
 					i = (i + 7919) % n
-					tracker.Observe(r, beats[i])
+					tracker.Observe(beats[i])
 				}
 			})
 		})
@@ -76,8 +77,8 @@ func BenchmarkTabs(b *testing.B) {
 				i++
 				next = i * 7919 % n
 				beat := beats[next]
-				beat.Path = beats[(i+i/n)%100].Path
-				tracker.Observe(r, beat)
+				beat.Page = beats[(i+i/n)%100].Page
+				tracker.Observe(beat)
 			}
 		})
 		b.Run(fmt.Sprintf("Online/%d", n), func(b *testing.B) {

@@ -14,21 +14,21 @@ type Kind string
 const (
 	// Join is a tab that was opened.
 	Join Kind = "join"
-	// Leave is a tab that has gone.
+	// Leave is a tab that is not open any more.
 	Leave Kind = "leave"
 	// Move is a tab that went from one page to another.
 	Move Kind = "move"
 )
 
-// Event is a change of who is where.
+// Event is a change of who is on which page.
 type Event struct {
 	Kind Kind            `json:"kind"`
 	Time time.Time       `json:"time"`
 	User string          `json:"user"`
 	Meta json.RawMessage `json:"meta,omitempty"`
 
-	// Path is the page that was opened, left, or moved to, and From the one
-	// before, for Move.
+	// Path is the page that was opened, left or moved to. From is the page before,
+	// for Move.
 	Path string `json:"path"`
 	From string `json:"from,omitempty"`
 
@@ -37,29 +37,44 @@ type Event struct {
 	Tabs int `json:"tabs"`
 }
 
-// stream is the last events, in a ring that all subscribers read: a beat costs
-// the same whoever listens. Tracker.mu guards it.
-type stream struct {
-	ring   []Event
-	head   uint64 // how many there have been
-	subs   int
-	wake   chan struct{} // closed when there are more; nil: nobody waits
-	waking bool
-}
+// ErrClosed is the error of [Tracker.Subscribe] when the Tracker is closed.
+var ErrClosed = errors.New("presence: the Tracker is closed")
 
-// batchTime is how long subscribers sleep on, so that many events wake them once.
+// errSlow is the error of a subscription that has missed events.
+var errSlow = errors.New("presence: the subscriber is too slow")
+
+// batchTime is how long the first of several events waits for the others, so that
+// they wake each subscriber once.
 const batchTime = 20 * time.Millisecond
 
+// stream is a ring of the last events, which all subscribers read: a beat costs the
+// same however many there are. Tracker.mu guards it.
+type stream struct {
+	ring        []Event // nil without subscribers
+	count       uint64  // of all events ever; the next one goes to ring[count%len(ring)]
+	subscribers int
+	more        chan struct{} // closed when there are more; nil if nobody waits
+	waking      bool          // more will be closed soon
+}
+
+// subscription is the place of a subscriber in the stream.
+type subscription struct {
+	t     *Tracker
+	read  uint64 // how many of stream.count are read
+	batch []Event
+}
+
 // Subscribe returns who is online, sorted by user, and the events from then on,
-// none lost or doubled. They come some milliseconds late, and wait for the program
-// to range over them, once: the loop ends when ctx ends, when the Tracker is
-// closed, or when the subscriber has fallen behind by more than Config.Buffer
-// events, or before it could begin; whoever goes on then subscribes again. ctx
-// must end, or events are kept for nobody.
+// none lost or doubled. They come some milliseconds late.
+//
+// The sequence can be ranged over once. The loop ends when ctx ends, when the
+// Tracker is closed, or when the subscriber has fallen behind by more than
+// Config.Buffer events; subscribe again to go on. ctx must end, or events are kept
+// in vain.
 //
 // The error is that of [Tracker.Online], or [ErrClosed].
 func (t *Tracker) Subscribe(ctx context.Context) (online []Visitor, events iter.Seq[Event], err error) {
-	sub, online, err := t.subscribe(ctx, func() []row { return t.rows("", true) })
+	sub, online, err := t.subscribe(ctx, t.allRows)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -78,99 +93,96 @@ func (t *Tracker) Subscribe(ctx context.Context) (online []Visitor, events iter.
 	}, nil
 }
 
-// subscription is a place in the stream.
-type subscription struct {
-	t     *Tracker
-	at    uint64
-	batch []Event
-}
-
-// subscribe counts as a subscriber until ctx ends.
+// subscribe begins a subscription, which lasts until ctx ends, and returns who is
+// online at its beginning.
 func (t *Tracker) subscribe(ctx context.Context, collect func() []row) (*subscription, []Visitor, error) {
-	if err := t.settled(ctx); err != nil {
+	if err := t.waitReady(ctx); err != nil {
 		return nil, nil, err
 	}
-	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
+	if t.closed() {
 		return nil, nil, ErrClosed
 	}
-	if t.ring == nil {
-		t.ring = make([]Event, t.cfg.Buffer)
+	t.mu.Lock()
+	if t.events.ring == nil {
+		t.events.ring = make([]Event, t.cfg.Buffer)
 	}
-	t.subs++
-	sub := &subscription{t: t, at: t.head}
+	t.events.subscribers++
+	sub := &subscription{t: t, read: t.events.count}
 	rows := collect()
 	t.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.subs--; t.subs == 0 {
-			t.ring = nil
-		}
-	})
-	return sub, t.visitors(rows), nil
+	context.AfterFunc(ctx, t.unsubscribe)
+	return sub, visitors(rows), nil
 }
 
-// ErrClosed is the error of [Tracker.Subscribe] when the Tracker is closed.
-var ErrClosed = errors.New("presence: the Tracker is closed")
+func (t *Tracker) unsubscribe() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.events.subscribers--; t.events.subscribers == 0 {
+		t.events.ring = nil
+	}
+}
 
-// errSlow is that events were lost.
-var errSlow = errors.New("presence: the subscriber is too slow")
-
-// next waits for events. What it returns holds until it is called again.
+// next waits for events. What it returns is valid until the next call.
 func (s *subscription) next(ctx context.Context) ([]Event, error) {
-	t := s.t
 	for {
-		t.mu.Lock()
-		n := t.head - s.at
-		switch {
-		case t.closed:
-			t.mu.Unlock()
-			return nil, ErrClosed
-		case n > uint64(len(t.ring)):
-			t.mu.Unlock()
-			return nil, errSlow
-		case n > 0:
-			s.batch = s.batch[:0]
-			for ; s.at < t.head; s.at++ {
-				s.batch = append(s.batch, t.ring[s.at%uint64(len(t.ring))])
-			}
-			t.mu.Unlock()
-			return s.batch, nil
+		batch, more, err := s.take()
+		if err != nil || len(batch) > 0 {
+			return batch, err
 		}
-		if t.wake == nil {
-			t.wake = make(chan struct{})
-		}
-		wake := t.wake
-		t.mu.Unlock()
 		select {
-		case <-wake:
+		case <-more:
+		case <-s.t.ctx.Done():
+			return nil, ErrClosed
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// emit adds an event, and has sleepers woken by another goroutine.
-func (t *Tracker) emit(kind Kind, u *user, now int32, from, path string) {
-	if t.subs == 0 {
+// take returns the events that are there, or a channel that is closed when there
+// are more.
+func (s *subscription) take() (batch []Event, more <-chan struct{}, err error) {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	events := &s.t.events
+	size := uint64(len(events.ring))
+	switch {
+	case s.t.closed():
+		return nil, nil, ErrClosed
+	case events.count-s.read > size:
+		return nil, nil, errSlow
+	}
+	s.batch = s.batch[:0]
+	for ; s.read < events.count; s.read++ {
+		s.batch = append(s.batch, events.ring[s.read%size])
+	}
+	if events.more == nil {
+		events.more = make(chan struct{})
+	}
+	return s.batch, events.more, nil
+}
+
+// emit adds an event for the subscribers, and leaves it to another goroutine to
+// wake them. The caller holds Tracker.mu.
+func (t *Tracker) emit(kind Kind, u *user, now time.Time, from, path string) {
+	s := &t.events
+	if s.subscribers == 0 {
 		return
 	}
-	t.ring[t.head%uint64(len(t.ring))] = Event{Kind: kind, Time: t.time(now), User: u.name, Meta: raw(u.meta), Path: path, From: from, Tabs: int(u.tabs)}
-	t.head++
-	if t.wake != nil && !t.waking {
-		t.waking = true
-		time.AfterFunc(batchTime, t.wakeUp)
+	s.ring[s.count%uint64(len(s.ring))] = Event{
+		Kind: kind, Time: now, User: u.name, Meta: rawMeta(u.meta), Path: path, From: from, Tabs: u.tabs,
+	}
+	s.count++
+	if s.more != nil && !s.waking {
+		s.waking = true
+		time.AfterFunc(batchTime, t.wakeSubscribers)
 	}
 }
 
-func (t *Tracker) wakeUp() {
+func (t *Tracker) wakeSubscribers() {
 	t.mu.Lock()
-	wake := t.wake
-	t.wake, t.waking = nil, false
+	more := t.events.more
+	t.events.more, t.events.waking = nil, false
 	t.mu.Unlock()
-	if wake != nil {
-		close(wake)
-	}
+	close(more)
 }

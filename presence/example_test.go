@@ -13,8 +13,8 @@ import (
 	"github.com/seed4a306b22/keepalive/presence"
 )
 
-// Show administrators who is online, and free what a user held when they go.
-func Example() {
+// Show administrators who is online, and free what a user held when they have gone.
+func ExampleNew() {
 	sessions := scs.New()
 	sessions.IdleTimeout = 20 * time.Minute
 
@@ -32,22 +32,13 @@ func Example() {
 	km, err := keepalive.New(sessions, keepalive.Config{
 		Presence: keepalive.PresencePath,
 		Passive:  func(r *http.Request) bool { return r.URL.Path == "/online" },
-		Observer: func(e keepalive.Event) {
-			switch e.Kind {
-			case keepalive.EventHere, keepalive.EventLeave:
-				tracker.Observe(e.Request, presence.Beat{
-					Session: e.Session, Tab: e.Tab, Path: e.Page, Sent: e.Sent, Leave: e.Kind == keepalive.EventLeave,
-				})
-			case keepalive.EventDestroy, keepalive.EventGone, keepalive.EventRenew:
-				tracker.End(e.Session)
-			}
-		},
+		Observer: tracker.Observe,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	admin := func(next http.Handler) http.Handler {
+	adminsOnly := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if sessions.GetString(r.Context(), "role") != "admin" {
 				http.Error(w, "administrators only", http.StatusForbidden)
@@ -57,11 +48,11 @@ func Example() {
 		})
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /online", admin(tracker.Handler()))
+	mux.Handle("GET /online", adminsOnly(tracker.Handler()))
 	log.Fatal(http.ListenAndServe("localhost:8080", km.LoadAndSave(mux)))
 }
 
-// Follow who comes and goes, until the program is told to end.
+// Log who comes and goes, until the program is interrupted.
 func ExampleTracker_Subscribe() {
 	var tracker *presence.Tracker // of presence.New
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -80,6 +71,6 @@ func ExampleTracker_Subscribe() {
 				log.Printf("%s has gone", e.User)
 			}
 		}
-		// Too slow, or the end: begin again with what is true now.
+		// The loop was too slow, or ctx has ended: begin again with what is true now.
 	}
 }

@@ -2,18 +2,22 @@ package presence_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever a page says changes nothing for other sessions, and of its own only
+// Whatever a page sends changes nothing for other sessions, and of its own only
 // what it may.
 func FuzzBeat(f *testing.F) {
 	f.Add("t1", "/a", int64(0), false)
@@ -28,7 +32,11 @@ func FuzzBeat(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, found)
 
-		tracker.Observe(as("eve"), presence.Beat{Session: "s2", Tab: tab, Path: path, Sent: sent, Leave: leave})
+		kind := keepalive.EventHere
+		if leave {
+			kind = keepalive.EventLeave
+		}
+		tracker.Observe(keepalive.Event{Kind: kind, Request: as("eve"), Session: "s2", Tab: tab, Page: path, Sent: sent})
 
 		after, found, _ := tracker.User(t.Context(), "ann")
 		require.True(t, found)
@@ -45,85 +53,127 @@ func FuzzBeat(f *testing.F) {
 	})
 }
 
-// The Tracker is what a few lines say that count slowly.
+// FuzzTracker compares the Tracker with a model of a few lines.
+//
+// Tabs leave with a tick, the first at or after they are due. Ticks come each second
+// from the beat of the first tab on. Each operation is at a millisecond of its own,
+// so none ever meets a tick, and what is due at that time is certain.
 func FuzzTracker(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 64, 65, 66, 128, 255, 255, 200, 9, 8, 7})
-	f.Add([]byte(strings.Repeat("Who is there? ", 20)))
-	type open struct {
-		path    string
-		due     time.Time
-		leaving bool
+	random := rand.NewChaCha8([32]byte{})
+	for range 20 {
+		ops := make([]byte, 300)
+		_, _ = random.Read(ops) // never fails
+		f.Add(ops)
 	}
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		synctest.Test(t, func(t *testing.T) {
-			const ttl, grace = 3*time.Minute + time.Second, 11 * time.Second
-			gone := 0
-			tracker := newTracker(t, presence.Config{TTL: 3 * time.Minute, OnGone: func(presence.Gone) { gone++ }})
-			model, users := map[string]*open{}, map[string]string{} // by session and tab; by session
+			var gone atomic.Int32
+			tracker := newTracker(t, presence.Config{TTL: modelTTL, Grace: modelGrace, OnGone: func(presence.Gone) { gone.Add(1) }})
+			m := model{tabs: map[modelKey]*modelTab{}, users: map[string]string{}}
 			for _, op := range ops[:min(len(ops), 300)] {
-				session, tab, path := fmt.Sprint("s", op&3), fmt.Sprint("t", op>>2&1), fmt.Sprint("/", op>>3&1)
-				user := fmt.Sprint("u", op>>4&1)
-				now := time.Now()
-				m := model[session+tab]
+				time.Sleep(time.Millisecond)
+				m.tick()
+				key := modelKey{session: fmt.Sprint("s", op&3), tab: fmt.Sprint("t", op>>2&1)}
+				user, path := fmt.Sprint("u", op>>4&1), fmt.Sprint("/", op>>3&1)
 				switch op >> 5 {
 				case 0, 1, 2, 3:
-					same := m != nil && m.path == path && !m.leaving
-					here(tracker, user, session, tab, path)
-					if same { // nobody is asked who it is, as nobody has left
-						m.due, m.leaving = now.Add(ttl), false
-						break
-					}
-					model[session+tab] = &open{path: path, due: now.Add(ttl)}
-					users[session] = user
+					here(tracker, user, key.session, key.tab, path)
+					m.here(key, user, path)
 				case 4:
-					leave(tracker, session, tab)
-					if m != nil && !m.leaving {
-						m.due, m.leaving = now.Add(grace), true
-					}
+					leave(tracker, key.session, key.tab)
+					m.leave(func(k modelKey) bool { return k == key })
 				case 5:
-					tracker.End(session)
-					for k, m := range model {
-						if strings.HasPrefix(k, session) && !m.leaving {
-							m.due, m.leaving = now.Add(grace), true
-						}
-					}
+					end(tracker, key.session)
+					m.leave(func(k modelKey) bool { return k.session == key.session })
 				case 6:
 					time.Sleep(time.Duration(op&31) * 10 * time.Second)
 				case 7:
 					time.Sleep(time.Duration(op&31) * time.Second)
 				}
-				time.Sleep(time.Millisecond)
+				m.tick()
 				synctest.Wait()
-				var want []string
-				for k, m := range model {
-					if !time.Now().Before(m.due) {
-						delete(model, k)
-						continue
-					}
-					want = append(want, users[k[:2]]+m.path)
-				}
-				slices.Sort(want)
-				var got []string
 				online, err := tracker.Online(t.Context())
 				require.NoError(t, err)
+				require.Equal(t, m.shown(), names(online))
 				for _, v := range online {
-					for _, p := range v.Pages {
-						got = append(got, v.User+p.Path)
-					}
+					found, _, err := tracker.User(t.Context(), v.User)
+					require.NoError(t, err)
+					require.Equal(t, v, found)
 				}
-				require.Equal(t, want, got)
-				count, _ := tracker.Count(t.Context())
-				require.Equal(t, presence.Counts{Users: len(online), Sessions: sessions(model), Tabs: len(got), Paths: count.Paths}, count)
-				time.Sleep(time.Second - time.Duration(time.Now().Nanosecond()))
+				counts, err := tracker.Count(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, m.counts(), counts)
+				require.EqualValues(t, m.gone, gone.Load())
 			}
 		})
 	})
 }
 
-func sessions[T any](model map[string]T) int {
-	names := map[string]bool{}
-	for k := range model {
-		names[k[:2]] = true
+const modelTTL, modelGrace = 3 * time.Minute, 10 * time.Second
+
+type model struct {
+	tabs  map[modelKey]*modelTab
+	users map[string]string // by session
+	first time.Time         // the beat from which ticks are counted
+	gone  int
+}
+
+type modelKey struct{ session, tab string }
+
+type modelTab struct {
+	path    string
+	due     time.Time
+	leaving bool
+}
+
+// here is a beat. Identify is not asked about a tab that stays on its page.
+func (m *model) here(key modelKey, user, path string) {
+	if len(m.tabs) == 0 {
+		m.first = time.Now()
 	}
-	return len(names)
+	if tab := m.tabs[key]; tab == nil || tab.path != path || tab.leaving {
+		m.users[key.session] = user
+	}
+	m.tabs[key] = &modelTab{path: path, due: time.Now().Add(modelTTL)}
+}
+
+func (m *model) leave(which func(modelKey) bool) {
+	for key, tab := range m.tabs {
+		if which(key) && !tab.leaving {
+			tab.due, tab.leaving = time.Now().Add(modelGrace), true
+		}
+	}
+}
+
+// tick removes what was due at the last tick.
+func (m *model) tick() {
+	last := m.first.Add(time.Since(m.first).Truncate(time.Second))
+	before := m.counts().Sessions
+	maps.DeleteFunc(m.tabs, func(_ modelKey, tab *modelTab) bool { return !tab.due.After(last) })
+	m.gone += before - m.counts().Sessions
+}
+
+// shown returns what names returns for the Tracker.
+func (m *model) shown() string {
+	paths := map[string][]string{}
+	for key, tab := range m.tabs {
+		user := m.users[key.session]
+		paths[user] = append(paths[user], tab.path)
+	}
+	var users []string
+	for user, list := range paths {
+		slices.Sort(list)
+		users = append(users, user+":"+strings.Join(list, ","))
+	}
+	slices.Sort(users)
+	return strings.Join(users, " ")
+}
+
+func (m *model) counts() presence.Counts {
+	users, sessions, paths := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for key, tab := range m.tabs {
+		users[m.users[key.session]], sessions[key.session], paths[tab.path] = true, true, true
+	}
+	return presence.Counts{Users: len(users), Sessions: len(sessions), Tabs: len(m.tabs), Paths: len(paths)}
 }

@@ -13,25 +13,29 @@ import (
 )
 
 const (
-	// heartbeat is how often a stream without events says that it lives.
+	// heartbeat is the longest silence of a stream, so that proxies keep it open
+	// and clients that have gone are noticed.
 	heartbeat = 20 * time.Second
-	// maxStream is how long a stream lasts, so that the app's authorization is
-	// asked again. Browsers connect anew by themselves.
+	// maxStream is how long a stream lasts. Browsers connect again by themselves,
+	// and the app's authorization is asked again.
 	maxStream = 10 * time.Minute
-	// writeTime is how long a client may take what it is sent.
+	// writeTime is how long a client may take to receive what was written.
 	writeTime = 30 * time.Second
 )
 
-// Handler shows who is online to GET and HEAD; with the query path=… who is on
-// that page. It asks nobody who they are: mount it behind the app's authorization.
+// Handler answers GET and HEAD with who is online; with the query path=… it answers
+// with who is on that page. It does not check who asks: mount it behind the app's
+// authorization.
 //
-// It answers with JSON, {"online":[…]} of Visitors; or, if the Accept header asks
-// for it as an EventSource does, with a stream of text/event-stream: an event
-// "online" with the same JSON, then "join", "leave" and "move", each an [Event].
-// "online" comes again when the client has missed events, and stands for all that
-// was told before. A stream ends with the request's context, when the Tracker is
-// closed, or after ten minutes, when a browser comes again and the app can ask who
-// that is. It needs a writer that can be flushed.
+// The answer is JSON, {"online":[…]} of Visitors. If the Accept header names
+// text/event-stream, as that of an EventSource does, the answer is a stream: an
+// event "online" with the same JSON, then "join", "leave" and "move", each with an
+// [Event]. A client that has missed events gets "online" again, which stands for
+// all events before.
+//
+// A stream ends with the request's context, when the Tracker is closed, or after
+// ten minutes: a browser then comes again, and the app can check who that is. It
+// needs a ResponseWriter that can be flushed.
 func (t *Tracker) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -43,105 +47,149 @@ func (t *Tracker) Handler() http.Handler {
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 			return
 		}
-		query := r.URL.Query()
-		v := view{path: query.Get("path"), all: !query.Has("path")}
 		if wantsStream(r) {
-			h.Set("Content-Type", "text/event-stream")
-			h.Set("X-Accel-Buffering", "no") // nginx would hold events back
-			if r.Method == http.MethodGet {
-				t.serve(w, r, v)
-			}
-			return
+			t.serveStream(w, r, newView(r))
+		} else {
+			t.serveJSON(w, r, newView(r))
 		}
-		online, err := t.list(r.Context(), v.rows(t))
-		if err != nil {
-			return // the client has gone
-		}
-		body, err := v.json(online)
-		if err != nil {
-			t.log().Error("presence: who is online can't be shown", "error", err)
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		}
-		h.Set("Content-Type", "application/json")
-		h.Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write(body) // the client has gone, or it is out
 	})
 }
 
-// view is what a request asks for.
+func (t *Tracker) serveJSON(w http.ResponseWriter, r *http.Request, v view) {
+	online, err := t.list(r.Context(), func() []row { return v.rows(t) })
+	if err != nil {
+		return // the client has gone
+	}
+	body, err := encodeOnline(online)
+	if err != nil {
+		t.logEncoding(err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // an error means that the client has gone
+}
+
+func (t *Tracker) serveStream(w http.ResponseWriter, r *http.Request, v view) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	if r.Method == http.MethodHead {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), maxStream)
+	defer cancel()
+	for {
+		err := t.streamEvents(ctx, w, v)
+		if !errors.Is(err, errSlow) {
+			return
+		}
+	}
+}
+
+// streamEvents writes who is online and the events from then on. It returns errSlow
+// when the client has missed some.
+func (t *Tracker) streamEvents(ctx context.Context, w http.ResponseWriter, v view) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sub, online, err := t.subscribe(ctx, func() []row { return v.rows(t) })
+	if err != nil {
+		return err
+	}
+	body, err := encodeOnline(online)
+	if err != nil {
+		t.logEncoding(err)
+		return err
+	}
+	if err := send(w, message("online", body)); err != nil {
+		return err
+	}
+	for {
+		text, err := t.nextMessages(ctx, sub, v)
+		if err != nil {
+			return err
+		}
+		if err := send(w, text); err != nil {
+			return err
+		}
+	}
+}
+
+// nextMessages waits for events that v shows. It returns a comment if there are
+// none for the time of a heartbeat.
+func (t *Tracker) nextMessages(ctx context.Context, sub *subscription, v view) (string, error) {
+	wait, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	var text strings.Builder
+	for text.Len() == 0 {
+		batch, err := sub.next(wait)
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return ": still here\n\n", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		for _, e := range batch {
+			if !v.shows(e) {
+				continue
+			}
+			body, err := json.Marshal(e)
+			if err != nil {
+				t.logEncoding(err)
+				continue
+			}
+			text.WriteString(message(string(e.Kind), body))
+		}
+	}
+	return text.String(), nil
+}
+
+func (t *Tracker) logEncoding(err error) {
+	t.log().Error("presence: who is online can't be encoded", "error", err)
+}
+
+// view is the part of all tabs that a request asks for.
 type view struct {
-	path string
 	all  bool
+	path string
 }
 
-func (v view) rows(t *Tracker) func() []row {
-	return func() []row { return t.rows(v.path, v.all) }
+func newView(r *http.Request) view {
+	query := r.URL.Query()
+	return view{all: !query.Has("path"), path: query.Get("path")}
 }
 
-func (v view) json(online []Visitor) ([]byte, error) {
+func (v view) rows(t *Tracker) []row {
+	if v.all {
+		return t.allRows()
+	}
+	return t.pageRows(v.path)
+}
+
+func (v view) shows(e Event) bool {
+	return v.all || e.Path == v.path || e.Kind == Move && e.From == v.path
+}
+
+func encodeOnline(online []Visitor) ([]byte, error) {
 	return json.Marshal(map[string]any{"online": online})
 }
 
-// serve writes streams of events, one after the other as the client misses some.
-func (t *Tracker) serve(w http.ResponseWriter, r *http.Request, v view) {
-	ctx, cancel := context.WithTimeout(r.Context(), maxStream)
-	defer cancel()
-	for t.follow(ctx, w, v) {
-	}
+// message returns an event of a text/event-stream. JSON has no line breaks.
+func message(kind string, body []byte) string {
+	return fmt.Sprintf("event: %s\ndata: %s\n\n", kind, body)
 }
 
-// follow tells whether there is to be another subscription.
-func (t *Tracker) follow(ctx context.Context, w http.ResponseWriter, v view) (again bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sub, online, err := t.subscribe(ctx, v.rows(t))
-	if err != nil {
-		return false
-	}
+func send(w http.ResponseWriter, text string) error {
 	rc := http.NewResponseController(w)
-	send := func(text string) bool {
-		_ = rc.SetWriteDeadline(time.Now().Add(writeTime)) // where the writer can
-		_, err := fmt.Fprint(w, text)
-		return err == nil && rc.Flush() == nil
+	_ = rc.SetWriteDeadline(time.Now().Add(writeTime)) // not all writers have it
+	if _, err := fmt.Fprint(w, text); err != nil {
+		return err
 	}
-	message := func(kind Kind, body []byte, err error) string {
-		if err != nil {
-			t.log().Error("presence: who is online can't be shown", "error", err)
-			return ""
-		}
-		return fmt.Sprintf("event: %s\ndata: %s\n\n", kind, body)
-	}
-	body, err := v.json(online)
-	if text := message("online", body, err); text == "" || !send(text) {
-		return false
-	}
-	for {
-		wait, stop := context.WithTimeout(ctx, heartbeat)
-		batch, err := sub.next(wait)
-		stop()
-		var text strings.Builder
-		switch {
-		case errors.Is(err, errSlow):
-			return true
-		case ctx.Err() != nil, errors.Is(err, ErrClosed):
-			return false
-		case err != nil:
-			text.WriteString(": still here\n\n")
-		}
-		for _, e := range batch {
-			if v.all || e.Path == v.path || e.Kind == Move && e.From == v.path {
-				body, err := json.Marshal(e)
-				text.WriteString(message(e.Kind, body, err))
-			}
-		}
-		if text.Len() > 0 && !send(text.String()) {
-			return false
-		}
-	}
+	return rc.Flush()
 }
 
-// wantsStream is what EventSource asks for, by the type and nothing wider.
+// wantsStream reports whether the Accept header names the type that an EventSource
+// asks for. A wider range, such as */*, does not count.
 func wantsStream(r *http.Request) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		if kind, params, err := mime.ParseMediaType(part); err == nil && kind == "text/event-stream" {

@@ -122,7 +122,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// pipe is a writer that can be flushed and stalls when told to.
+// pipe is a writer that can be flushed, and that stalls if stalled is set.
 type pipe struct {
 	*httptest.ResponseRecorder
 	mu      sync.Mutex
@@ -143,7 +143,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-func (p *pipe) taken() string {
+func (p *pipe) take() string {
 	time.Sleep(50 * time.Millisecond)
 	synctest.Wait()
 	p.mu.Lock()
@@ -153,8 +153,8 @@ func (p *pipe) taken() string {
 }
 
 // stream runs the handler until it returns.
-func stream(ctx context.Context, tracker *presence.Tracker, p *pipe) (done chan struct{}) {
-	r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
+func stream(ctx context.Context, tracker *presence.Tracker, url string, p *pipe) (done chan struct{}) {
+	r := httptest.NewRequest(http.MethodGet, url, nil).WithContext(ctx)
 	r.Header.Set("Accept", "text/event-stream")
 	done = make(chan struct{})
 	p.ResponseRecorder = httptest.NewRecorder()
@@ -169,20 +169,35 @@ func TestStreamLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Buffer: 2})
 		p := &pipe{}
-		done := stream(t.Context(), tracker, p)
-		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.taken())
+		done := stream(t.Context(), tracker, "/", p)
+		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.take())
 		time.Sleep(time.Minute)
-		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.taken())
+		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.take())
 		here(tracker, "ann", "s", "t", "/0")
-		require.Contains(t, p.taken(), "event: join\n")
+		require.Contains(t, p.take(), "event: join\n")
 		for i := range 5 { // more than it can remember
 			here(tracker, "ann", "s", "t", string(rune('a'+i)))
 			here(tracker, "ann", "s", "t", "/"+string(rune('a'+i)))
 		}
-		got := p.taken()
+		got := p.take()
 		require.True(t, strings.HasPrefix(got, "event: online\n"), got)
 		require.Contains(t, got, `"path":"/e"`)
 		<-done // after ten minutes
+	})
+}
+
+// The heartbeat of a page's stream does not wait for other pages to be quiet.
+func TestHeartbeatOfPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, presence.Config{})
+		p := &pipe{}
+		stream(t.Context(), tracker, "/?path=/a", p)
+		p.take()
+		for i := range 12 {
+			here(tracker, "ann", "s", "t", "/b"+strings.Repeat("x", i))
+			time.Sleep(5 * time.Second)
+		}
+		require.Equal(t, strings.Repeat(": still here\n\n", 3), p.take())
 	})
 }
 
@@ -203,8 +218,8 @@ func TestStreamEnds(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				p := &pipe{}
-				done := stream(ctx, tracker, p)
-				p.taken()
+				done := stream(ctx, tracker, "/", p)
+				p.take()
 				begun := time.Now()
 				end(tracker, p, cancel)
 				<-done
@@ -219,7 +234,7 @@ func TestStalledStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Buffer: 4})
 		p := &pipe{stalled: make(chan struct{})}
-		done := stream(t.Context(), tracker, p)
+		done := stream(t.Context(), tracker, "/", p)
 		synctest.Wait()
 		begun := time.Now()
 		for i := range 100 {
@@ -227,7 +242,7 @@ func TestStalledStream(t *testing.T) {
 		}
 		require.Equal(t, begun, time.Now())
 		close(p.stalled)
-		require.Contains(t, p.taken(), "event: online\n")
+		require.Contains(t, p.take(), "event: online\n")
 		tracker.Close()
 		<-done
 	})

@@ -3,7 +3,6 @@ package presence
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -11,7 +10,7 @@ import (
 )
 
 // Log carries records between the instances of an app, in one order for all of
-// them. Its methods are called from one goroutine each, at the same time.
+// them. A Tracker calls each method from one goroutine, both at the same time.
 type Log interface {
 	// Append adds records behind those of all instances, in one round trip. The
 	// log may drop records that are older than keep. After an error they are
@@ -20,196 +19,159 @@ type Log interface {
 
 	// Follow calls record with all records that are not older than keep, then
 	// live once, then record with further ones as they come. age is how long ago
-	// one was appended. After an error it is called again, and goes on behind the
-	// last record that it passed on. It must return soon after ctx ends.
+	// a record was appended. After an error Follow is called again, and goes on
+	// behind the last record that it passed on. It must return soon after ctx ends.
 	Follow(ctx context.Context, keep time.Duration, record func(data []byte, age time.Duration), live func()) error
 }
 
 const (
-	// maxQueue is how many records wait for the log, of some 150 bytes.
-	maxQueue = 1 << 14
-	// maxBatch is how many of them go out at once.
-	maxBatch = 512
-	// retryTime is how long a failing log is left alone.
+	// queueSize is how many records wait for the log, of some 150 bytes.
+	queueSize = 1 << 14
+	// batchSize is how many of them are appended at once.
+	batchSize = 512
+	// retryTime is the pause after a failure of the log.
 	retryTime = time.Second
-	// appendTime is how long the log may take.
+	// appendTime is how long an Append may take.
 	appendTime = 5 * time.Second
 )
 
-// link is the Tracker's connection to the log.
-type link struct {
-	self    [8]byte // by which an instance knows its own records
-	queue   chan []byte
-	dropped atomic.Bool
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
+// outbox holds the records of this instance that the log has not taken yet.
+type outbox struct {
+	sender     [8]byte // by which an instance knows its own records
+	queue      chan []byte
+	overflowed atomic.Bool
 }
 
-func (t *Tracker) connect() {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.link = &link{queue: make(chan []byte, maxQueue), cancel: cancel}
-	_, _ = rand.Read(t.link.self[:]) // never fails
-	t.behind = true
-	t.link.wg.Go(func() { t.write(ctx) })
-	t.link.wg.Go(func() { t.read(ctx) })
-}
-
-// send never waits. What there is no room for is told again by the tab's next
-// beat.
-func (l *link) send(r *record) {
+// send never waits. If there is no room, other instances learn of the tab by its
+// next beat.
+func (o *outbox) send(r *record) {
 	select {
-	case l.queue <- r.encode(l.self):
+	case o.queue <- r.encode(o.sender):
 	default:
-		l.dropped.Store(true)
+		o.overflowed.Store(true)
 	}
 }
 
-// write appends what is queued, until ctx ends.
-func (t *Tracker) write(ctx context.Context) {
-	var report health
+// batch waits for records and returns those that are there, or none when ctx ends.
+func (o *outbox) batch(ctx context.Context) (records [][]byte) {
+	select {
+	case b := <-o.queue:
+		records = append(records, b)
+	case <-ctx.Done():
+		return nil
+	}
+	for len(records) < batchSize && len(o.queue) > 0 {
+		records = append(records, <-o.queue)
+	}
+	return records
+}
+
+// keep is the age up to which a record may still be of an open tab.
+func (t *Tracker) keep() time.Duration { return t.cfg.TTL + tickTime }
+
+// connect begins to read and write Config.Log.
+func (t *Tracker) connect() {
+	t.outbox = &outbox{queue: make(chan []byte, queueSize)}
+	_, _ = rand.Read(t.outbox.sender[:]) // never fails
+	t.wg.Go(t.appendRecords)
+	t.wg.Go(t.followLog)
+}
+
+// appendRecords appends the records of the outbox until the Tracker is closed.
+func (t *Tracker) appendRecords() {
+	status := logStatus{t: t, failure: "other instances do not receive beats, which wait here for a while"}
 	for {
-		var batch [][]byte
-		select {
-		case b := <-t.link.queue:
-			batch = append(batch, b)
-		case <-ctx.Done():
-			return
-		}
-		for len(batch) < maxBatch && len(t.link.queue) > 0 {
-			batch = append(batch, <-t.link.queue)
-		}
+		batch := t.outbox.batch(t.ctx)
 		for {
-			limit, cancel := context.WithTimeout(ctx, appendTime)
-			err := t.cfg.Log.Append(limit, t.keep(), batch)
-			cancel()
-			if ctx.Err() != nil {
+			if t.closed() {
 				return
 			}
-			report.tell(t, "other instances do not hear of beats; they are kept for a while", err)
+			ctx, cancel := context.WithTimeout(t.ctx, appendTime)
+			err := t.cfg.Log.Append(ctx, t.keep(), batch)
+			cancel()
+			status.report(err)
 			if err == nil {
 				break
 			}
-			if !pause(ctx) {
-				return
-			}
+			t.pause()
 		}
-		if t.link.dropped.Swap(false) {
-			t.log().Warn("presence: some beats were not told to other instances, which hear of them by the next ones")
+		if t.outbox.overflowed.Swap(false) {
+			t.log().Warn("presence: some beats were not sent to other instances, which learn of their tabs from the next beats")
 		}
 	}
 }
 
-// read applies what other instances tell, until ctx ends.
-func (t *Tracker) read(ctx context.Context) {
-	var report health
-	var once sync.Once
-	settle := func() { once.Do(func() { close(t.ready) }) }
-	first := true
+// followLog applies the records of other instances until the Tracker is closed.
+func (t *Tracker) followLog() {
+	status := logStatus{t: t, failure: "beats of other instances are not received, so nobody leaves"}
+	setReady := sync.OnceFunc(func() { close(t.ready) })
+	defer setReady()
+	wasLive := false
 	live := func() {
-		report.tell(t, "", nil)
-		t.mu.Lock()
-		if t.behind && !first {
-			t.hold = t.now() + t.ttl // what was said meanwhile may be lost
-		}
-		t.behind, first = false, false
-		t.mu.Unlock()
-		settle()
+		status.report(nil)
+		t.setFollowing(true, wasLive)
+		wasLive = true
+		setReady()
 	}
 	for {
-		err := t.cfg.Log.Follow(ctx, t.keep(), t.hear, live)
-		if ctx.Err() != nil {
-			settle()
+		err := t.cfg.Log.Follow(t.ctx, t.keep(), t.receive, live)
+		if t.closed() {
 			return
 		}
 		if err == nil {
 			err = errors.New("presence: Log.Follow has returned")
 		}
-		t.mu.Lock()
-		t.behind = true
-		t.mu.Unlock()
-		settle()
-		report.tell(t, "other instances can't be heard, so nobody leaves", err)
-		if !pause(ctx) {
-			return
-		}
+		t.setFollowing(false, false)
+		status.report(err)
+		setReady() // who reads must not wait for a log that is down
+		t.pause()
 	}
 }
 
-func (t *Tracker) keep() time.Duration { return time.Duration(t.ttl) * time.Second }
+// setFollowing notes whether the log is being read. After a gap, in which records
+// may have been lost, tabs have a full time to live to beat again.
+func (t *Tracker) setFollowing(following, gap bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.following = following
+	if gap {
+		t.holdUntil = time.Now().Add(t.cfg.TTL)
+	}
+}
 
-// hear applies a record of another instance.
-func (t *Tracker) hear(data []byte, age time.Duration) {
-	r, from, ok := decode(data)
-	if !ok || from == t.link.self {
+// receive applies a record of another instance.
+func (t *Tracker) receive(data []byte, age time.Duration) {
+	r, sender, ok := decodeRecord(data)
+	if !ok || sender == t.outbox.sender || t.closed() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := t.now() - int32(min(max(age, 0), t.keep())/time.Second)
-	if done, _ := t.refresh(&r, at); !done && !t.closed {
-		t.apply(&r, at)
-	}
+	t.update(&r, time.Now().Add(-min(max(age, 0), t.keep())))
 }
 
-// health reports a failure when it begins and when it ends.
-type health struct{ bad bool }
-
-func (h *health) tell(t *Tracker, what string, err error) {
-	switch {
-	case err != nil && !h.bad:
-		t.log().Error("presence: Config.Log fails: "+what, "error", err)
-	case err == nil && h.bad:
-		t.log().Info("presence: Config.Log works again")
-	}
-	h.bad = err != nil
-}
-
-func pause(ctx context.Context) bool {
+// pause waits before another attempt.
+func (t *Tracker) pause() {
 	select {
 	case <-time.After(retryTime):
-		return true
-	case <-ctx.Done():
-		return false
+	case <-t.ctx.Done():
 	}
 }
 
-// version is the first byte of a record. Others are left alone, so that instances
-// of two versions can stand side by side.
-const version = 1
-
-func (r *record) encode(self [8]byte) []byte {
-	b := make([]byte, 0, 40+len(r.session)+len(r.path)+len(r.user)+len(r.meta))
-	b = append(append(b, version), self[:]...)
-	var flags byte
-	if r.leave {
-		flags = 1
-	}
-	b = append(b, flags)
-	b = binary.BigEndian.AppendUint32(b, r.tab)
-	b = binary.BigEndian.AppendUint32(b, r.sent)
-	for _, s := range []string{r.session, r.path, r.user, r.meta} {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
-	}
-	return b
+// logStatus logs a failure of Config.Log when it begins and when it ends.
+type logStatus struct {
+	t       *Tracker
+	failure string
+	failing bool
 }
 
-func decode(b []byte) (r record, self [8]byte, ok bool) {
-	const head = 1 + 8 + 1 + 2*4
-	if len(b) < head || b[0] != version {
-		return r, self, false
+func (s *logStatus) report(err error) {
+	switch {
+	case s.t.closed(): // it had to fail
+	case err != nil && !s.failing:
+		s.t.log().Error("presence: Config.Log fails: "+s.failure, "error", err)
+	case err == nil && s.failing:
+		s.t.log().Info("presence: Config.Log works again")
 	}
-	copy(self[:], b[1:])
-	r.leave = b[9]&1 != 0
-	r.tab = binary.BigEndian.Uint32(b[10:])
-	r.sent = binary.BigEndian.Uint32(b[14:])
-	b = b[head:]
-	for _, s := range []*string{&r.session, &r.path, &r.user, &r.meta} {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return r, self, false
-		}
-		*s = string(b[size : size+int(n)])
-		b = b[size+int(n):]
-	}
-	return r, self, r.session != "" && (r.leave || r.user != "" && r.tab != 0)
+	s.failing = err != nil
 }

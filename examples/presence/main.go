@@ -51,17 +51,8 @@ func newHandler(idle time.Duration) (h http.Handler, stop func(), err error) {
 		Presence: keepalive.PresencePath,
 		LoginURL: "/sign-in",
 		// Whoever watches the board keeps a session by its page, not by its stream.
-		Passive: func(r *http.Request) bool { return r.URL.Path == "/who" },
-		Observer: func(e keepalive.Event) {
-			switch e.Kind {
-			case keepalive.EventHere, keepalive.EventLeave:
-				tracker.Observe(e.Request, presence.Beat{
-					Session: e.Session, Tab: e.Tab, Path: e.Page, Sent: e.Sent, Leave: e.Kind == keepalive.EventLeave,
-				})
-			case keepalive.EventDestroy, keepalive.EventGone, keepalive.EventRenew:
-				tracker.End(e.Session)
-			}
-		},
+		Passive:  func(r *http.Request) bool { return r.URL.Path == "/who" },
+		Observer: tracker.Observe,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -114,7 +114,7 @@ func TestKilledBrowsers(t *testing.T) {
 		c.Presence = keepalive.PresencePath
 		c.Observer = func(e keepalive.Event) {
 			if e.Kind == keepalive.EventHere { // as if no page ever said that it is left
-				tracker.Observe(e.Request, presence.Beat{Session: e.Session, Tab: e.Tab, Path: e.Page, Sent: e.Sent})
+				tracker.Observe(e)
 			}
 		}
 	})

@@ -1,20 +1,21 @@
-// Package redispresence lets the instances of an app know the same presence, by a
-// stream in Redis.
+// Package redispresence shares the presence of users between the instances of an
+// app, by a stream in Redis.
 //
 //	log := redispresence.New(redis.NewClient(&redis.Options{Addr: addr}), redispresence.Options{})
 //	tracker, err := presence.New(presence.Config{Log: log, …})
 //
-// It needs Redis 6.2, and is tested with 7.0. There is one key, so that a cluster
-// will do. Its user must be allowed XADD, XTRIM, XREAD, PEXPIRE and TIME.
+// It needs Redis 6.2, and is tested with 7.0. There is one key, so it works in a
+// cluster. The user of the client must be allowed XADD, XTRIM, XREAD, PEXPIRE and
+// TIME.
 //
-// A beat costs one round trip, which those that come meanwhile share, and about 110
-// bytes in the stream, five times for each tab in a time to live of 5 minutes. The
-// stream is cut at that age and at [Options.MaxLen], and expires when no instance
-// has written for twice that time: nothing has to be cleaned up after a crash.
-// Nothing is ever searched for, neither by KEYS nor by SCAN.
+// A beat costs one round trip, which it shares with the beats that come meanwhile,
+// and about 120 bytes in the stream, five times for each tab in a time to live of
+// 5 minutes. The stream is trimmed to that age and to [Options.MaxLen]. It expires
+// when no instance has written for twice that time, so nothing has to be cleaned up
+// after a crash. KEYS and SCAN are never used.
 //
-// What stands in the stream is believed: whoever may write there may say who is
-// online. Users and what is shown of them stand there in plain text.
+// Instances trust the stream: whoever may write to it may say who is online. Users
+// and their metadata are in it as plain text.
 package redispresence
 
 import (
@@ -25,37 +26,38 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/seed4a306b22/keepalive/presence"
 )
 
-// Options say where the stream is. The zero value of each field is its default.
+// Options says where the stream is. The zero value of each field is its default.
 // Fields must be named in literals.
 type Options struct {
 	_ [0]func()
 
-	// Key is the stream's. Apps that share a database need keys of their own.
+	// Key is the key of the stream. Apps that share a database need a key each.
 	// Default: "keepalive:presence".
 	Key string
 
 	// MaxLen is about how many beats the stream holds at most, whatever their age.
-	// When it is full an instance that starts misses some of the oldest, until
-	// their tabs beat again. Default: 1,000,000.
+	// If it is full, an instance that starts misses some of the oldest until their
+	// tabs beat again. Default: 1,000,000.
 	MaxLen int64
 }
 
 // Log is a presence.Log. Make one with New for each Tracker; the zero value can't
-// be used.
+// be used. Append and Follow may run at the same time, but not each with itself.
 type Log struct {
 	client redis.UniversalClient
 	opts   Options
 
-	// Append's own.
-	trimmed time.Time
-
-	// Follow's own.
-	last string // the last ID that was read
+	trimmed time.Time // used by Append only
+	lastID  string    // of the last entry that was read; used by Follow only
 }
 
-// New returns a Log. The client stays the caller's, to configure and to close.
+var _ presence.Log = (*Log)(nil)
+
+// New returns a Log that uses client, which stays the caller's to configure and to
+// close.
 func New(client redis.UniversalClient, opts Options) *Log {
 	if opts.Key == "" {
 		opts.Key = "keepalive:presence"
@@ -67,20 +69,25 @@ func New(client redis.UniversalClient, opts Options) *Log {
 }
 
 const (
-	// field is the only one of an entry.
+	// field is the name of an entry's only field.
 	field = "b"
 	// pageSize is how many entries are read at once.
 	pageSize = 1000
 	// blockTime is how long a read waits for more.
 	blockTime = time.Second
-	// checkTime is how often the stream is trimmed, and clocks are compared.
-	checkTime = time.Minute
+	// trimInterval is how often Append trims the stream by age.
+	trimInterval = time.Minute
+	// clockInterval is how often Follow compares Redis's clock with ours.
+	clockInterval = time.Minute
 )
 
-// Append adds records by one round trip, and once a minute cuts the stream by
+// Append adds records in one round trip. Once a minute it trims the stream in
 // another one.
 func (l *Log) Append(ctx context.Context, keep time.Duration, records [][]byte) error {
-	cmds, err := within(ctx, func() ([]redis.Cmder, error) {
+	if len(records) == 0 {
+		return nil
+	}
+	cmds, err := withContext(ctx, func() ([]redis.Cmder, error) {
 		return l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, r := range records {
 				p.XAdd(ctx, &redis.XAddArgs{Stream: l.opts.Key, MaxLen: l.opts.MaxLen, Approx: true, Values: []any{field, r}})
@@ -89,88 +96,113 @@ func (l *Log) Append(ctx context.Context, keep time.Duration, records [][]byte) 
 			return nil
 		})
 	})
-	if err != nil || len(records) == 0 || time.Since(l.trimmed) < checkTime {
+	if err != nil || time.Since(l.trimmed) < trimInterval {
 		return err
 	}
 	l.trimmed = time.Now()
-	at, err := milliseconds(cmds[0].(*redis.StringCmd).Val())
+	now, err := milliseconds(cmds[0].(*redis.StringCmd).Val())
 	if err != nil {
 		return err
 	}
-	_, err = within(ctx, func() (int64, error) {
-		return l.client.XTrimMinIDApprox(ctx, l.opts.Key, strconv.FormatInt(at-keep.Milliseconds(), 10), 0).Result()
+	oldest := strconv.FormatInt(now-keep.Milliseconds(), 10)
+	_, err = withContext(ctx, func() (int64, error) {
+		return l.client.XTrimMinIDApprox(ctx, l.opts.Key, oldest, 0).Result()
 	})
 	return err
 }
 
-// Follow reads the stream from where it has stopped before, at first from keep
-// ago. It waits for more in a command of its own, a second at a time, on a
-// connection of the client's pool.
+// Follow reads the stream from where the last call has stopped; the first call
+// begins with entries as old as keep. It waits for more in one command at a time, for
+// a second each, which takes a connection of the client's pool.
 func (l *Log) Follow(ctx context.Context, keep time.Duration, record func(data []byte, age time.Duration), live func()) error {
-	var ahead time.Duration // Redis's clock, of ours
-	var checked time.Time
-	for caughtUp := false; ; {
-		if time.Since(checked) > checkTime {
-			now, err := within(ctx, func() (time.Time, error) { return l.client.Time(ctx).Result() })
-			if err != nil {
-				return err
-			}
-			checked, ahead = time.Now(), time.Until(now)
-		}
-		if l.last == "" {
-			l.last = strconv.FormatInt(time.Now().Add(ahead-keep).UnixMilli(), 10)
-		}
-		args := &redis.XReadArgs{Streams: []string{l.opts.Key, l.last}, Count: pageSize, Block: blockTime}
-		if !caughtUp {
-			args.Block = -1 // not at all
-		}
-		got, err := within(ctx, func() ([]redis.XStream, error) { return l.client.XRead(ctx, args).Result() })
-		if err != nil && !errors.Is(err, redis.Nil) { // there is nothing new
+	var now clock
+	for isLive := false; ; {
+		if err := l.setClock(ctx, &now); err != nil {
 			return err
 		}
-		n := 0
-		for _, s := range got {
-			for _, m := range s.Messages {
-				n++
-				l.last = m.ID
-				at, err := milliseconds(m.ID)
-				if data, ok := m.Values[field].(string); ok && err == nil {
-					record([]byte(data), time.Until(time.UnixMilli(at).Add(-ahead))*-1)
-				}
+		if l.lastID == "" {
+			l.lastID = strconv.FormatInt(now.redis().Add(-keep).UnixMilli(), 10)
+		}
+		entries, err := l.read(ctx, isLive)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			l.lastID = e.ID
+			sent, err := milliseconds(e.ID)
+			if data, ok := e.Values[field].(string); ok && err == nil {
+				record([]byte(data), now.redis().Sub(time.UnixMilli(sent)))
 			}
 		}
-		if !caughtUp && n < pageSize {
-			caughtUp = true
+		if !isLive && len(entries) < pageSize {
+			isLive = true
 			live()
 		}
 	}
 }
 
-// milliseconds is the time in a stream's ID.
+// read returns the entries after lastID. It waits for some if wait is set.
+func (l *Log) read(ctx context.Context, wait bool) ([]redis.XMessage, error) {
+	args := &redis.XReadArgs{Streams: []string{l.opts.Key, l.lastID}, Count: pageSize, Block: -1} // not at all
+	if wait {
+		args.Block = blockTime
+	}
+	streams, err := withContext(ctx, func() ([]redis.XStream, error) { return l.client.XRead(ctx, args).Result() })
+	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
+		return nil, nil // there is nothing new
+	}
+	if err != nil {
+		return nil, err
+	}
+	return streams[0].Messages, nil
+}
+
+// clock knows Redis's time, by which the stream is ordered.
+type clock struct {
+	ahead time.Duration // of ours
+	set   time.Time
+}
+
+func (c *clock) redis() time.Time { return time.Now().Add(c.ahead) }
+
+// setClock asks Redis for its time if the last answer is old.
+func (l *Log) setClock(ctx context.Context, c *clock) error {
+	if time.Since(c.set) < clockInterval {
+		return nil
+	}
+	now, err := withContext(ctx, func() (time.Time, error) { return l.client.Time(ctx).Result() })
+	if err != nil {
+		return err
+	}
+	c.set, c.ahead = time.Now(), time.Until(now)
+	return nil
+}
+
+// milliseconds returns the time in the ID of an entry.
 func milliseconds(id string) (int64, error) {
 	ms, _, _ := strings.Cut(id, "-")
 	return strconv.ParseInt(ms, 10, 64)
 }
 
-// within ends a call with its context. go-redis alone waits for an answer that
-// does not come until its own timeouts. What has been sent may still be carried
-// out.
-func within[T any](ctx context.Context, call func() (T, error)) (v T, err error) {
-	type answer struct {
+// withContext returns when call does, or when ctx ends. go-redis alone waits for an
+// answer that does not come until its own timeouts. What has been sent may still
+// be carried out.
+func withContext[T any](ctx context.Context, call func() (T, error)) (v T, err error) {
+	type result struct {
 		v   T
 		err error
 	}
 	if err := ctx.Err(); err != nil {
 		return v, err
 	}
-	done := make(chan answer, 1)
+	done := make(chan result, 1)
 	go func() {
 		v, err := call()
-		done <- answer{v, err}
+		done <- result{v, err}
 	}()
 	select {
-	case a := <-done:
-		return a.v, a.err
+	case r := <-done:
+		return r.v, r.err
 	case <-ctx.Done():
 		return v, ctx.Err()
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/seed4a306b22/keepalive/presence/redispresence"
@@ -47,9 +48,13 @@ func newTracker(tb testing.TB, c redis.UniversalClient, cfg presence.Config) *pr
 }
 
 func here(t *presence.Tracker, user, session, tab, path string) {
+	t.Observe(keepalive.Event{Kind: keepalive.EventHere, Request: as(user), Session: session, Tab: tab, Page: path})
+}
+
+func as(user string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.Header.Set("User", user)
-	t.Observe(r, presence.Beat{Session: session, Tab: tab, Path: path})
+	return r
 }
 
 func shown(tb testing.TB, tracker *presence.Tracker) string {
@@ -89,7 +94,7 @@ func TestTwoInstances(t *testing.T) {
 	require.JSONEq(t, `{"name":"The user bob"}`, string(v.Meta))
 
 	three := newTracker(t, c, cfg)
-	require.Equal(t, "ann:/a,/b bob:/b", shown(t, three), "it reads what was before it answers")
+	require.Equal(t, "ann:/a,/b bob:/b", shown(t, three), "it reads the log before it answers")
 
 	_, events, err := three.Subscribe(t.Context())
 	require.NoError(t, err)
@@ -98,8 +103,8 @@ func TestTwoInstances(t *testing.T) {
 		require.Equal(t, "move bob /b /c", fmt.Sprint(e.Kind, " ", e.User, " ", e.From, " ", e.Path))
 		break
 	}
-	one.Observe(httptest.NewRequest(http.MethodPost, "/", nil), presence.Beat{Session: "s2", Tab: "t1", Leave: true})
-	two.End("s1")
+	one.Observe(keepalive.Event{Kind: keepalive.EventLeave, Session: "s2", Tab: "t1"})
+	two.Observe(keepalive.Event{Kind: keepalive.EventDestroy, Session: "s1"})
 	soon(t, "", one, two, three)
 	require.Eventually(t, func() bool { return gone.Load() == 6 }, patience, 5*time.Millisecond)
 
@@ -108,7 +113,7 @@ func TestTwoInstances(t *testing.T) {
 	require.Equal(t, []string{"keepalive:presence"}, keys)
 	ttl, err := c.PTTL(t.Context(), keys[0]).Result()
 	require.NoError(t, err)
-	require.InDelta(t, 10*time.Minute, ttl, float64(time.Minute), "it goes when nobody writes any more")
+	require.InDelta(t, 10*time.Minute, ttl, float64(time.Minute), "it expires when nobody writes any more")
 	used, err := c.InfoMap(t.Context(), "commandstats").Result()
 	require.NoError(t, err)
 	require.Contains(t, used["Commandstats"], "cmdstat_xadd")
@@ -130,13 +135,13 @@ func TestStreamIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, n, int64(1200))
 
-	// What is too old is neither read nor kept.
+	// Old entries are neither read nor kept.
 	time.Sleep(50 * time.Millisecond)
 	other := redispresence.New(c, redispresence.Options{Key: "k", MaxLen: 1000})
 	require.NoError(t, other.Append(t.Context(), 20*time.Millisecond, [][]byte{[]byte("new")}))
 	n, err = c.XLen(t.Context(), "k").Result()
 	require.NoError(t, err)
-	require.LessOrEqual(t, n, int64(100), "whole nodes are cut")
+	require.LessOrEqual(t, n, int64(100), "Redis trims whole nodes")
 
 	require.NoError(t, c.XAdd(t.Context(), &redis.XAddArgs{Stream: "k", Values: []any{"something", "else"}}).Err())
 	time.Sleep(10 * time.Millisecond)
@@ -158,7 +163,7 @@ func TestStreamIsBounded(t *testing.T) {
 	require.Equal(t, []string{"last"}, got[before:], "it goes on where it stopped")
 }
 
-// A beat takes no longer when Redis hangs, dies or starts again empty.
+// A beat takes no longer when Redis hangs, or dies and starts again empty.
 func TestRedisFails(t *testing.T) {
 	tests := []struct {
 		name       string
@@ -204,8 +209,8 @@ func TestRedisFails(t *testing.T) {
 	}
 }
 
-// Two instances, of which each hears each tab every other time: what a beat takes
-// until both know of it, and what it takes of the request's time.
+// Two instances receive the beats of each tab in turn. Measured is the time of a beat
+// until both know of it, and the part of it that the request takes.
 func BenchmarkTabs(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
@@ -242,20 +247,23 @@ func BenchmarkTabs(b *testing.B) {
 			used, err := c.MemoryUsage(b.Context(), "keepalive:presence", 0).Result()
 			require.NoError(b, err)
 
-			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			r := as("")
 			trips, out, in := counter.Counts()
 			i, round := 0, 0
 			var spent time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
-				// Every beat changes the page, or it would be too soon to be told.
+				// Every beat changes the page, or it would be too soon to be sent.
 				if i++; i == n {
 					i, round = 0, round+1
 				}
 				r.Header.Set("User", "user-"+strconv.Itoa(i))
-				beat := presence.Beat{Session: fmt.Sprintf("%016x", i), Tab: "t" + strconv.Itoa(i), Path: fmt.Sprint("/other/", round, "/", i%100)}
+				beat := keepalive.Event{
+					Kind: keepalive.EventHere, Request: r,
+					Session: fmt.Sprintf("%016x", i), Tab: "t" + strconv.Itoa(i), Page: fmt.Sprint("/other/", round, "/", i%100),
+				}
 				at := time.Now()
-				trackers[(i+round)%2].Observe(r, beat)
+				trackers[(i+round)%2].Observe(beat)
 				spent += time.Since(at)
 				if i%5000 == 4999 {
 					here(trackers[i%2], "mark", "mark", "t", fmt.Sprint("/mark/", round, "/", i))

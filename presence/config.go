@@ -1,0 +1,110 @@
+package presence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config says who is tracked and how. The zero value of each field but Identify
+// is its default. Fields must be named in literals.
+type Config struct {
+	_ [0]func()
+
+	// Identify returns the user who sent a request, and what else is to be shown
+	// of them: meta is encoded by encoding/json, to at most 1 KB. A session whose
+	// user is "" is not tracked; if it was tracked before, its tabs leave.
+	//
+	// Identify is called for the first beat of a tab, when its page changes, and
+	// when it comes back after it was left; possibly from many goroutines at once.
+	// The last user holds for all tabs of the session, and the last meta for all
+	// sessions of the user. Required.
+	Identify func(r *http.Request) (user string, meta any)
+
+	// TTL is how long a tab stays after its last beat, from 3 minutes to 12 hours.
+	// It must be longer than the time between two beats, which is up to 2 minutes.
+	// Default: 5 minutes, so that one beat may be lost.
+	TTL time.Duration
+
+	// Grace is how long a tab stays after its page was left, to wait for the next
+	// page, from 1 second to 1 hour. It may last a second longer. Default: 10
+	// seconds.
+	Grace time.Duration
+
+	// MaxTabs is how many tabs a session may have, at most 1,000. Further ones are
+	// not tracked. Default: 32.
+	MaxTabs int
+
+	// MaxTotal is how many tabs are tracked in all. Each takes about 0.5 KB, and
+	// up to MaxPath more if no two tabs are on the same page. Default: 200,000.
+	MaxTotal int
+
+	// MaxPath is the length of the longest path, at most 8,192 bytes. A tab on a
+	// longer one is tracked without its path. Default: 256.
+	MaxPath int
+
+	// Query keeps the query of a page's path. Default: it is cut off.
+	Query bool
+
+	// Buffer is how many events a subscriber may fall behind, at most 1,048,576.
+	// Default: 1,024.
+	Buffer int
+
+	// OnGone is called when no page of a session is open any more: after the
+	// grace, when the beats stop, or when the session ends. The app can then free
+	// what it held for the session. The session itself lives on, unless the app
+	// ends it. The user may have other sessions (see [Tracker.User]), and a token
+	// that was renewed without a page load ends one session and begins another.
+	//
+	// Calls come one at a time, from a goroutine that serves no request. While one
+	// runs, no tab leaves. With Log they come on every instance, so they must do
+	// no harm when repeated. Default: nil.
+	OnGone func(Gone)
+
+	// Log carries the beats between the instances of an app; see package
+	// redispresence. Default: nil, for one instance.
+	Log Log
+
+	// Logger receives users that can't be shown, the first tab beyond MaxTotal,
+	// and the beginning and the end of a failure of Log. Default: slog.Default()
+	// at the time of use.
+	Logger *slog.Logger
+}
+
+// Gone is a session of which no page is open any more.
+type Gone struct {
+	Session string // as in keepalive.Event
+	User    string
+	Meta    json.RawMessage // nil if Identify returned none
+	Time    time.Time
+}
+
+// complete sets the defaults and returns all problems.
+func (c *Config) complete() error {
+	var errs []error
+	if c.Identify == nil {
+		errs = append(errs, errors.New("presence: Config.Identify is nil; write a function that names the user of a request, as nobody else is tracked"))
+	}
+	return errors.Join(append(errs,
+		complete("TTL", &c.TTL, 5*time.Minute, 3*time.Minute, 12*time.Hour),
+		complete("Grace", &c.Grace, 10*time.Second, time.Second, time.Hour),
+		complete("MaxTabs", &c.MaxTabs, 32, 1, 1000),
+		complete("MaxTotal", &c.MaxTotal, 200_000, 1, 1<<30),
+		complete("MaxPath", &c.MaxPath, 256, 1, 8192),
+		complete("Buffer", &c.Buffer, 1024, 1, 1<<20),
+	)...)
+}
+
+// complete sets a field that is zero to its default, and checks its range.
+func complete[T int | time.Duration](name string, value *T, def, low, high T) error {
+	if *value == 0 {
+		*value = def
+	}
+	if *value < low || *value > high {
+		return fmt.Errorf("presence: Config.%s is %v; write %v to %v, or 0 for the default", name, *value, low, high)
+	}
+	return nil
+}

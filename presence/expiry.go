@@ -1,0 +1,102 @@
+package presence
+
+import (
+	"container/heap"
+	"time"
+)
+
+const (
+	// tickTime is the time between two ticks, with which tabs leave that are due.
+	tickTime = time.Second
+	// maxChecks is how many tabs are checked before waiting beats have their turn.
+	maxChecks = 1000
+)
+
+// schedule adds a new tab to the heap, and starts the ticks if it is the first.
+func (t *Tracker) schedule(b *tab) {
+	heap.Push(&t.tabs, b)
+	if !t.ticking {
+		t.ticking = true
+		t.ticker.Reset(tickTime)
+	}
+}
+
+func (t *Tracker) checkAt(b *tab, when time.Time) {
+	b.check = when
+	heap.Fix(&t.tabs, b.index)
+}
+
+// openUntil returns when an open tab leaves if no beat comes.
+func (t *Tracker) openUntil(b *tab) time.Time {
+	until := b.seen.Add(t.cfg.TTL)
+	if until.Before(t.holdUntil) {
+		return t.holdUntil
+	}
+	return until
+}
+
+// tick removes the tabs that are due, and calls OnGone.
+func (t *Tracker) tick() {
+	for done := false; !done; {
+		t.mu.Lock()
+		done = t.closed() || !t.following || t.removeDue(time.Now())
+		gone := t.gone
+		t.gone = nil
+		t.mu.Unlock()
+		for _, g := range gone {
+			if !t.closed() {
+				t.cfg.OnGone(g)
+			}
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ticking = len(t.tabs) > 0 && !t.closed(); t.ticking {
+		t.ticker.Reset(tickTime)
+	}
+}
+
+// removeDue removes tabs that are due, and reports whether it has removed all. A
+// beat does not move its tab in the heap, which makes it several times cheaper: the
+// tab moves when its time has come.
+func (t *Tracker) removeDue(now time.Time) bool {
+	for range maxChecks {
+		if len(t.tabs) == 0 || t.tabs[0].check.After(now) {
+			return true
+		}
+		b := t.tabs[0]
+		if until := t.openUntil(b); !b.leaving && until.After(now) {
+			t.checkAt(b, until)
+			continue
+		}
+		heap.Pop(&t.tabs)
+		t.removeTab(b, now)
+	}
+	return false
+}
+
+// checkHeap holds all tabs, as a heap of package container/heap: the first is the
+// next to be checked.
+type checkHeap []*tab
+
+func (h checkHeap) Len() int           { return len(h) }
+func (h checkHeap) Less(i, j int) bool { return h[i].check.Before(h[j].check) }
+
+func (h checkHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *checkHeap) Push(x any) {
+	b := x.(*tab)
+	b.index = len(*h)
+	*h = append(*h, b)
+}
+
+func (h *checkHeap) Pop() any {
+	last := len(*h) - 1
+	b := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return b
+}

@@ -1,0 +1,114 @@
+package presence
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed4a306b22/keepalive"
+)
+
+// Observe takes an event of keepalive. It is meant for keepalive's Config.Observer;
+// an app that has another observer calls Observe from that one.
+//
+// EventHere is a beat of a tab, and EventLeave says that its page was left. After
+// EventDestroy, EventGone and EventRenew all tabs of the session leave as if their
+// pages had been left. Other events are ignored.
+//
+// An app that has ended a session by itself, such as by a delete in the store, need
+// not wait for EventGone: it may pass an Event of that kind with the Session's name.
+//
+// Observe waits for Config.Identify and for nothing else. It may be called from
+// many goroutines at once.
+func (t *Tracker) Observe(e keepalive.Event) {
+	switch e.Kind {
+	case keepalive.EventHere:
+		t.beat(e.Request, t.newRecord(e))
+	case keepalive.EventLeave:
+		r := t.newRecord(e)
+		r.leave = true
+		if validTab(r.tab) {
+			t.apply(r)
+		}
+	case keepalive.EventDestroy, keepalive.EventGone, keepalive.EventRenew:
+		t.endSession(e.Session)
+	}
+}
+
+func (t *Tracker) newRecord(e keepalive.Event) record {
+	return record{session: e.Session, tab: e.Tab, path: t.cleanPath(e.Page), sent: e.Sent}
+}
+
+// beat applies the beat of a request. Most beats change nothing that is shown, and
+// need no Identify.
+func (t *Tracker) beat(req *http.Request, r record) {
+	if r.session == "" || !validTab(r.tab) || t.apply(r) != needsUser {
+		return
+	}
+	name, meta := t.cfg.Identify(req)
+	if name == "" {
+		t.endSession(r.session) // which may have had a user before
+		return
+	}
+	r.user, r.meta = name, t.encodeMeta(meta)
+	t.apply(r)
+}
+
+func (t *Tracker) endSession(name string) {
+	t.apply(record{session: name, leave: true})
+}
+
+// maxMeta bounds the JSON of what Identify returns.
+const maxMeta = 1 << 10
+
+func (t *Tracker) encodeMeta(meta any) string {
+	if meta == nil {
+		return ""
+	}
+	b, err := json.Marshal(meta)
+	if err == nil && len(b) > maxMeta {
+		err = fmt.Errorf("its JSON has %d bytes, more than %d", len(b), maxMeta)
+	}
+	if err != nil {
+		t.log().Error("presence: the meta that Config.Identify returned can't be shown", "error", err)
+		return ""
+	}
+	return string(b)
+}
+
+// rawMeta returns nil for an empty meta, so that JSON omits it.
+func rawMeta(meta string) json.RawMessage {
+	if meta == "" {
+		return nil
+	}
+	return json.RawMessage(meta)
+}
+
+// cleanPath returns path without what is not to be shown, or "" if it is not a path
+// as browsers write them, in printable ASCII.
+func (t *Tracker) cleanPath(path string) string {
+	if !t.cfg.Query {
+		path, _, _ = strings.Cut(path, "?")
+	}
+	path, _, _ = strings.Cut(path, "#")
+	if len(path) > t.cfg.MaxPath || !strings.HasPrefix(path, "/") {
+		return ""
+	}
+	for _, c := range []byte(path) {
+		if c <= ' ' || c > '~' {
+			return ""
+		}
+	}
+	return path
+}
+
+// validTab reports whether id is 1 to 32 letters and digits.
+func validTab(id string) bool {
+	for _, c := range []byte(id) {
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 32
+}
