@@ -18,11 +18,16 @@ import (
 type Config struct {
 	_ [0]func()
 
-	// Path is the URL path below which the endpoints live, as the browser sees
-	// it: it starts and ends with a slash. It must lie below
-	// SessionManager.Cookie.Path, or pings would arrive without the cookie.
-	// Default: "/keepalive/".
+	// Path is the URL path below which the endpoints live. It starts and ends with
+	// a slash. Default: "/keepalive/".
 	Path string
+
+	// PublicPath is Path as browsers see it, where a proxy or a router outside
+	// strips a prefix: "/app/keepalive/" where nginx has "location /app/" and
+	// "proxy_pass http://127.0.0.1:8080/". It must lie below
+	// SessionManager.Cookie.Path, or pings would arrive without the cookie. A path,
+	// not a URL. Default: Path.
+	PublicPath string
 
 	// Mode says when an open page extends its session. Default: PageOpen.
 	Mode Mode
@@ -165,6 +170,9 @@ func (c *Config) setDefaults() {
 	if c.Path == "" {
 		c.Path = "/keepalive/"
 	}
+	if c.PublicPath == "" {
+		c.PublicPath = c.Path
+	}
 	if c.CrossOrigin == nil {
 		c.CrossOrigin = http.NewCrossOriginProtection()
 	}
@@ -181,6 +189,8 @@ func (c *Config) check(sm *scs.SessionManager) error {
 	}
 	refuse(!isValidPath(c.Path),
 		"Config.Path is %q; write an absolute path below the root that ends with a slash, of letters, digits and -._~/ only, such as %q", c.Path, "/keepalive/")
+	refuse(c.PublicPath != c.Path && !isValidPath(c.PublicPath),
+		"Config.PublicPath is %q; write the path of the endpoints as browsers see it, such as %q, or leave it out", c.PublicPath, "/app/keepalive/")
 	refuse(c.WarnBefore != 0 && c.WarnBefore < minWarning,
 		"Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", c.WarnBefore, minWarning)
 	refuse(c.Mode < PageOpen || c.Mode > UserActive,
@@ -227,8 +237,8 @@ func (c *Config) checkSessionManager(sm *scs.SessionManager, log *slog.Logger) (
 	if cookiePath == "" {
 		log.Error(`keepalive: SessionManager.Cookie.Path is empty, so browsers send the cookie only below the page that set it; write sessionManager.Cookie.Path = "/"; until then pages get no script`)
 		usable = false
-	} else if !pathMatches(c.Path, cookiePath) {
-		log.Error("keepalive: Config.Path is not below SessionManager.Cookie.Path, so pings would arrive without the cookie; write a Config.Path below it; until then pages get no script", "Path", c.Path, "Cookie.Path", cookiePath)
+	} else if !pathMatches(c.PublicPath, cookiePath) {
+		log.Error("keepalive: Config.Path is not below SessionManager.Cookie.Path, so pings would arrive without the cookie; write a Config.Path below it, or a Config.PublicPath if a proxy strips a prefix; until then pages get no script", "PublicPath", c.PublicPath, "Cookie.Path", cookiePath)
 		usable = false
 	}
 	return usable

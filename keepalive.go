@@ -17,8 +17,8 @@
 // page that is compressed further in cannot be changed and gets no script. To
 // prevent that, requests for HTML lose their Accept-Encoding on the way in.
 //
-// A router or middleware that strips a path prefix MUST stand inside, because
-// [Config.Path] is the path that the browser sees.
+// A router, middleware or proxy outside that strips a path prefix needs
+// [Config.PublicPath], the path that browsers see.
 //
 // A Content-Security-Policy MUST let the page load a script from its own origin
 // (script-src 'self', or a nonce, which is found and used) and fetch from it
@@ -112,7 +112,7 @@ func (m *Manager) start() {
 	}
 	m.pages.disabled = !m.cfg.checkSessionManager(sm, m.events.log())
 	t := tag{
-		path:          m.cfg.Path,
+		path:          m.cfg.PublicPath,
 		debug:         m.cfg.Debug,
 		idle:          sm.IdleTimeout,
 		mode:          m.cfg.Mode.attribute(),
@@ -124,11 +124,13 @@ func (m *Manager) start() {
 	m.pages.withSession = t.insertion(m.pages.script, true)
 	m.pages.anonymous = t.insertion(m.pages.script, false)
 	if m.cfg.NoScript && sm.IdleTimeout > 0 {
-		m.pages.withSession.Tail = frameElement(m.cfg.Path)
+		m.pages.withSession.Tail = frameElement(m.cfg.PublicPath)
 	}
 }
 
-// Path returns Config.Path, for mounting Handler.
+// Path returns Config.Path, for mounting Handler:
+//
+//	mux.Handle(km.Path(), km.Handler())
 func (m *Manager) Path() string { return m.cfg.Path }
 
 // SessionName returns the name by which events and logs call the session of ctx,

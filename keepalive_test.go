@@ -28,6 +28,8 @@ func TestNewRefuses(t *testing.T) {
 		{name: "empty part", cfg: keepalive.Config{Path: "/a//b/"}, want: []string{"Config.Path"}},
 		{name: "markup", cfg: keepalive.Config{Path: `/"><b>/`}, want: []string{"Config.Path"}},
 		{name: "query", cfg: keepalive.Config{Path: "/a/?b/"}, want: []string{"Config.Path"}},
+		{name: "public path that is a URL", cfg: keepalive.Config{PublicPath: "https://example.com/keepalive/"}, want: []string{"Config.PublicPath"}},
+		{name: "public path without a slash", cfg: keepalive.Config{PublicPath: "/app/keepalive"}, want: []string{`Config.PublicPath is "/app/keepalive"`}},
 		{name: "warning too short", cfg: keepalive.Config{WarnBefore: 19 * time.Second}, want: []string{"WarnBefore is 19s", "at least 20s", "WCAG 2.2.1"}},
 		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
 		{name: "mode too low", cfg: keepalive.Config{Mode: -1}, want: []string{"Config.Mode is -1"}},
@@ -107,6 +109,8 @@ func TestFirstUse(t *testing.T) {
 		{name: "no cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "" }, want: "Cookie.Path is empty", noScript: true},
 		{name: "other cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }, want: "not below SessionManager.Cookie.Path", noScript: true},
 		{name: "cookie path that is only a prefix", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/keep" }, want: "not below SessionManager.Cookie.Path", noScript: true},
+		{name: "public path below the cookie's", cfg: keepalive.Config{PublicPath: "/app/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }},
+		{name: "public path not below the cookie's", cfg: keepalive.Config{Path: "/app/keepalive/", PublicPath: "/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }, want: "not below SessionManager.Cookie.Path", noScript: true},
 		{name: "path below the cookie's", cfg: keepalive.Config{Path: "/app/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }},
 	}
 	for _, tt := range tests {

@@ -232,7 +232,7 @@ func (res *response) checkPolicy(h http.Header, nonce string) {
 	if h["Content-Security-Policy"] == nil || e.noticed[noticePolicy].Load() {
 		return
 	}
-	self := &url.URL{Host: res.r.Host, Path: res.m.cfg.Path}
+	self := &url.URL{Host: res.r.Host, Path: res.m.cfg.PublicPath}
 	if res.r.TLS != nil { // without TLS here, a proxy outside may still use https
 		self.Scheme = "https"
 	}

@@ -72,7 +72,7 @@ func newScript(source []byte) script {
 
 // tag is what the script element says to the script.
 type tag struct {
-	path          string // of the endpoints
+	path          string // of the endpoints, as browsers see it
 	debug         bool   // load the readable script
 	idle          time.Duration
 	mode          string // "" for PageOpen
