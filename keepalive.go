@@ -121,11 +121,12 @@ func (m *Manager) start() {
 		blankExpired:  m.cfg.BlankExpired,
 		presence:      m.cfg.Presence,
 	}
-	m.pages.withSession = t.insertion(m.pages.script, true)
-	m.pages.anonymous = t.insertion(m.pages.script, false)
+	var frame []byte
 	if m.cfg.NoScript && sm.IdleTimeout > 0 {
-		m.pages.withSession.Tail = frameElement(m.cfg.PublicPath)
+		frame = frameElement(m.cfg.PublicPath)
 	}
+	m.pages.withSession = t.insertion(m.pages.script, true, frame)
+	m.pages.anonymous = t.insertion(m.pages.script, false, nil)
 }
 
 // Path returns Config.Path, for mounting Handler:

@@ -145,11 +145,22 @@ func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool
 	if res.skipReason == "" {
 		res.skipReason = res.configuredSkip()
 	}
-	if res.skipReason == "" {
-		res.r, res.askedUncompressed = inject.AskUncompressed(res.r, isCopy)
-	}
 	res.writer.Init(w, res)
+	if res.skipReason != otherWriter {
+		res.r, res.askedUncompressed = res.writer.Prepare(res.r, isCopy, res.skipReason != "", res.expected())
+	}
 	res.writer.Serve(next, res.r)
+}
+
+// expected returns what would go into the page if the handler changed nothing
+// about the session.
+func (res *response) expected() *inject.Insertion {
+	hasSession := res.token != ""
+	if !res.ownsSession {
+		hasSession = res.m.sessions.cookieInUse(nil, res.r)
+	}
+	ins, _ := res.insertion(hasSession)
+	return ins
 }
 
 // configuredSkip returns why the configuration leaves the response as it is, ""
@@ -186,17 +197,22 @@ func (res *response) AnswerError(w http.ResponseWriter, err error) {
 
 // Insertion implements inject.Hooks.
 func (res *response) Insertion(h http.Header) (*inject.Insertion, string) {
-	if res.skipReason != "" {
-		return nil, res.skipReason
-	}
-	if !res.ownsSession {
+	if !res.ownsSession && res.skipReason == "" {
 		res.hasSession = res.m.sessions.cookieInUse(h, res.r)
 	}
+	return res.insertion(res.hasSession)
+}
+
+// insertion returns what goes into a page with a session or without, or nil and
+// the reason why nothing does.
+func (res *response) insertion(hasSession bool) (*inject.Insertion, string) {
 	switch {
-	case res.hasSession:
-		return &res.m.pages.withSession, ""
+	case res.skipReason != "":
+		return nil, res.skipReason
+	case hasSession:
+		return res.m.pages.withSession, ""
 	case res.m.cfg.Anonymous:
-		return &res.m.pages.anonymous, ""
+		return res.m.pages.anonymous, ""
 	}
 	return nil, "no session"
 }

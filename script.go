@@ -35,7 +35,7 @@ type pages struct {
 	// disabled is set where the configuration would do harm to pages.
 	disabled bool
 	// withSession and anonymous go into pages with and without a session.
-	withSession, anonymous inject.Insertion
+	withSession, anonymous *inject.Insertion
 }
 
 func (p *pages) hasFrame() bool { return len(p.withSession.Tail) > 0 }
@@ -82,9 +82,10 @@ type tag struct {
 	presence      Presence
 }
 
-// insertion returns the script element. Without a session it says so, or the
-// script would take the page's load for a touch, and its end for one.
-func (t tag) insertion(s script, hasSession bool) inject.Insertion {
+// insertion returns the script element, with what follows the page. Without a
+// session the element says so, or the script would take the page's load for a
+// touch, and its end for one.
+func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion {
 	src := t.path + s.name()
 	if t.debug {
 		src = t.path + debugName
@@ -105,7 +106,7 @@ func (t tag) insertion(s script, hasSession bool) inject.Insertion {
 		attribute("blank", blank) +
 		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
 		`></script>`
-	return inject.Insertion{Tag: []byte(element), NonceAt: len(start)}
+	return inject.NewInsertion([]byte(element), len(start), tail)
 }
 
 func milliseconds(d time.Duration) string {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // field is one field of a header. Its values are nil where it was deleted.
@@ -94,7 +93,7 @@ func (w *Writer) dropLength(h http.Header) {
 		w.promised, w.cut = n, !w.head
 	}
 	delete(h, "Content-Length")
-	markChanged(h)
+	w.markChanged(h)
 }
 
 // growLength adds n to Content-Length, and remembers what it was. One that
@@ -126,11 +125,8 @@ func contentLength(h http.Header) (n int64, ok bool) {
 var acceptNoRanges = []string{"none"}
 
 // markChanged edits the header of a page whose bytes are no longer those of the
-// file. A strong ETag would promise that they are (RFC 9110 section 8.8.1), and a
-// client that was cut off would go on with a range of the file.
-func markChanged(h http.Header) {
-	if tags := h["Etag"]; len(tags) == 1 && strings.HasPrefix(tags[0], `"`) {
-		h["Etag"] = []string{"W/" + tags[0]}
-	}
+// file. A client that was cut off must not go on with a range of the file.
+func (w *Writer) markChanged(h http.Header) {
+	setChangedETag(h, w.insertion)
 	h["Accept-Ranges"] = acceptNoRanges
 }

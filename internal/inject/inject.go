@@ -16,7 +16,8 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/inject/csp"
 )
 
-// Insertion is what goes into a page. A Writer only reads it.
+// Insertion is what goes into a page, made by NewInsertion. A Writer only reads
+// it.
 type Insertion struct {
 	// Tag is the element that becomes the first one in head.
 	Tag []byte
@@ -25,6 +26,8 @@ type Insertion struct {
 	NonceAt int
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
+
+	hash string // of all that, for ETag
 }
 
 // Hooks are what a Writer asks and tells its owner about one response, in the
@@ -78,14 +81,21 @@ func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
 	}
 }
 
-// AskUncompressed returns r without Accept-Encoding if it is a request for HTML,
-// so that a page which is fetched or compressed further in arrives readable. It
-// changes a copy, because middleware outside may still read the original, also
-// from another goroutine. isCopy reports that r itself is such a copy already;
-// its header is copied all the same. changed reports whether there was an
-// Accept-Encoding to remove.
-func AskUncompressed(r *http.Request, isCopy bool) (asked *http.Request, changed bool) {
-	if r.Header["Accept-Encoding"] == nil || !acceptsHTML(r.Header) {
+// Prepare returns r as the handler is to get it, and whether Accept-Encoding was
+// taken away.
+//
+// A request for HTML loses it, so that a page which is fetched or compressed
+// further in arrives readable; not with skip, where nothing goes into the page.
+// The tags that a client has of changed pages become those of the handler.
+// expected is what would go into the page as far as is known, nil for nothing.
+//
+// It changes a copy, because middleware outside may still read the original, also
+// from another goroutine. isCopy reports that r itself is such a copy already; its
+// header is copied all the same.
+func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected *Insertion) (prepared *http.Request, uncompressed bool) {
+	uncompressed = !skip && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header)
+	conditional := isConditional(r.Header)
+	if !uncompressed && !conditional {
 		return r, false
 	}
 	if !isCopy {
@@ -93,8 +103,13 @@ func AskUncompressed(r *http.Request, isCopy bool) (asked *http.Request, changed
 		r = &c
 	}
 	r.Header = maps.Clone(r.Header)
-	delete(r.Header, "Accept-Encoding")
-	return r, true
+	if uncompressed {
+		delete(r.Header, "Accept-Encoding")
+	}
+	if conditional {
+		w.conditions = editConditions(r.Method, r.Header, expected)
+	}
+	return r, uncompressed
 }
 
 func acceptsHTML(h http.Header) bool {

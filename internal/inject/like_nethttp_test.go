@@ -16,7 +16,7 @@ import (
 // cookieHooks insert a tag into every page, and set a cookie before the header.
 type cookieHooks struct{ before int }
 
-var cookieInsertion = inject.Insertion{Tag: []byte("<script></script>"), NonceAt: len("<script")}
+var cookieInsertion = inject.NewInsertion([]byte("<script></script>"), len("<script"), nil)
 
 func (h *cookieHooks) BeforeHeader(w http.ResponseWriter) error {
 	h.before++
@@ -26,7 +26,7 @@ func (h *cookieHooks) BeforeHeader(w http.ResponseWriter) error {
 
 func (h *cookieHooks) AnswerError(http.ResponseWriter, error) { panic("BeforeHeader never fails") }
 func (h *cookieHooks) Insertion(http.Header) (*inject.Insertion, string) {
-	return &cookieInsertion, ""
+	return cookieInsertion, ""
 }
 func (h *cookieHooks) Inserted(http.Header, string) {}
 func (h *cookieHooks) Skipped(string)               {}

@@ -70,7 +70,7 @@ func (w *Writer) insert(p []byte) (int, error) {
 		w.sendHeader(func(h http.Header) {
 			tag = w.tagFor(h)
 			w.growLength(h, len(tag)+len(w.insertion.Tail))
-			markChanged(h)
+			w.markChanged(h)
 		})
 	} else {
 		tag = w.tagFor(w.Header())

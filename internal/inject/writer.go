@@ -32,6 +32,8 @@ type Writer struct {
 	promised int64  // the page's Content-Length before it grew, 0 if it had none
 	tail     []byte // what is to follow the page
 
+	conditions *conditions // of a conditional request, else nil
+
 	// outerCoding is the Content-Encoding that was there before the handler ran:
 	// that of a compressor outside, and not the page's.
 	outerCoding []string
@@ -82,6 +84,9 @@ func (w *Writer) decide(code int) {
 		return
 	}
 	w.code = code
+	if code == http.StatusNotModified && w.conditions != nil {
+		w.conditions.setNotModified(w.Header())
+	}
 	reason := w.cannotInject()
 	if reason == "" {
 		if w.insertion, reason = w.hooks.Insertion(w.Header()); w.insertion != nil {
