@@ -212,7 +212,7 @@ func TestServerThatDoesNotListenYet(t *testing.T) {
 
 	ln, err = net.Listen("tcp", addr)
 	require.NoError(t, err)
-	server := &http.Server{Handler: ok, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: okHandler, ReadHeaderTimeout: time.Second}
 	go func() { _ = server.Serve(ln) }()
 	for !r.Warm {
 		r = <-got

@@ -1,0 +1,37 @@
+package warmup_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed4a306b22/keepalive/warmup"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := warmup.Settings{Targets: targets("/"), Interval: time.Minute, Jitter: -1, History: 5, HistoryAge: 3 * time.Minute}
+		p := newPinger(t, warmup.Config{Handler: okHandler, Settings: settings})
+		stop := start(t, p)
+		time.Sleep(150 * time.Second) // runs at 0, 1 and 2 min
+		require.Len(t, p.Results(), 3)
+		time.Sleep(time.Minute)
+		ages := func() (a []time.Duration) {
+			for _, r := range p.Results() {
+				a = append(a, time.Since(r.Time))
+			}
+			return a
+		}
+		s := time.Second
+		require.Equal(t, []time.Duration{150 * s, 90 * s, 30 * s}, ages(), "by age")
+		settings.History = 2
+		require.NoError(t, p.Reload(settings))
+		synctest.Wait()
+		require.Equal(t, []time.Duration{30 * s, 0}, ages(), "by count")
+		stop()
+		time.Sleep(3*time.Minute + 1)
+		require.Empty(t, p.Results())
+		require.False(t, p.Last()[0].Time.IsZero(), "the last result is kept whatever its age")
+	})
+}
