@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRing(t *testing.T) {
+func TestHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		settings := warmup.Settings{Targets: targets("/"), Interval: time.Minute, Jitter: -1, History: 5, HistoryAge: 3 * time.Minute}
 		p := newPinger(t, warmup.Config{Handler: okHandler, Settings: settings})
@@ -24,14 +24,14 @@ func TestRing(t *testing.T) {
 			return a
 		}
 		s := time.Second
-		require.Equal(t, []time.Duration{150 * s, 90 * s, 30 * s}, ages(), "by age")
+		require.Equal(t, []time.Duration{150 * s, 90 * s, 30 * s}, ages(), "HistoryAge drops the oldest")
 		settings.History = 2
 		require.NoError(t, p.Reload(settings))
 		synctest.Wait()
-		require.Equal(t, []time.Duration{30 * s, 0}, ages(), "by count")
+		require.Equal(t, []time.Duration{30 * s, 0}, ages(), "History drops the oldest")
 		stop()
 		time.Sleep(3*time.Minute + 1)
 		require.Empty(t, p.Results())
-		require.False(t, p.Last()[0].Time.IsZero(), "the last result is kept whatever its age")
+		require.False(t, p.Last()[0].Time.IsZero(), "the last result is kept, however old")
 	})
 }

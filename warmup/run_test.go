@@ -21,7 +21,7 @@ func TestInterval(t *testing.T) {
 		time.Sleep(4 * time.Minute)
 		stop()
 		s := time.Second
-		require.Equal(t, []time.Duration{0, 62 * s, 124 * s, 186 * s}, app.requests("/"), "from the end of one run to the next")
+		require.Equal(t, []time.Duration{0, 62 * s, 124 * s, 186 * s}, app.requests("/"), "the interval counts from the end of a run")
 		require.Equal(t, "start", p.Results()[0].Reason)
 		require.Equal(t, "interval", p.Results()[1].Reason)
 		require.Equal(t, 2*time.Second, p.Results()[0].Duration)
@@ -35,15 +35,16 @@ func TestJitter(t *testing.T) {
 		time.Sleep(500 * time.Minute)
 		stop()
 		at := app.requests("/")
-		least, most := time.Hour, time.Duration(0)
+		shortest, longest := time.Hour, time.Duration(0)
 		for i := 1; i < len(at); i++ {
-			least, most = min(least, at[i]-at[i-1]), max(most, at[i]-at[i-1])
+			shortest, longest = min(shortest, at[i]-at[i-1]), max(longest, at[i]-at[i-1])
 		}
-		require.GreaterOrEqual(t, least, 40*time.Second)
-		require.LessOrEqual(t, most, 80*time.Second)
-		// Not so once in 10^27: that none of 400 is in the outer eighth of either side.
-		require.Less(t, least, 45*time.Second)
-		require.Greater(t, most, 75*time.Second)
+		require.GreaterOrEqual(t, shortest, 40*time.Second)
+		require.LessOrEqual(t, longest, 80*time.Second)
+		// With right code these two fail once in 10^27 times: when none of 400 intervals
+		// is in the lowest or the highest eighth of the range.
+		require.Less(t, shortest, 45*time.Second)
+		require.Greater(t, longest, 75*time.Second)
 		require.InDelta(t, 500, len(at), 30)
 	})
 }
@@ -58,7 +59,7 @@ func TestBackoff(t *testing.T) {
 			p := newPinger(t, warmup.Config{Handler: app, Settings: warmup.Settings{Targets: targets("/", "/bad"), Interval: time.Hour, Jitter: -1}})
 			stop := start(t, p)
 			time.Sleep(59 * time.Minute)
-			require.Len(t, app.requests("/"), 1, "what is warm is not fetched again")
+			require.Len(t, app.requests("/"), 1, "a warm target is not retried")
 			app.setFailing("/bad", false)
 			time.Sleep(50 * time.Minute)
 			bad := app.requests("/bad")
@@ -72,18 +73,18 @@ func TestBackoff(t *testing.T) {
 				shortest[i] = min(shortest[i], wait)
 			}
 			last := p.Last()[1]
-			require.True(t, last.Warm, "it never stops for good")
+			require.True(t, last.Warm, "retries go on until the target is warm")
 			require.Zero(t, last.Failures)
 			stop()
 		}
 		for i := range 8 {
-			require.Greater(t, longest[i], (time.Second<<i)*7/10, "wait %d is spread over all of its range", i)
+			require.Greater(t, longest[i], (time.Second<<i)*7/10, "wait %d varies over its whole range", i)
 			require.Less(t, shortest[i], (time.Second<<i)*3/10, "wait %d", i)
 		}
 	})
 }
 
-func TestBackoffIsCappedByTheInterval(t *testing.T) {
+func TestBackoffIsAtMostTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := newTestApp()
 		app.setFailing("/", true)
@@ -96,7 +97,7 @@ func TestBackoffIsCappedByTheInterval(t *testing.T) {
 			require.LessOrEqual(t, at[i]-at[i-1], 10*time.Second)
 		}
 		require.Equal(t, len(at), p.Last()[0].Failures)
-		require.Greater(t, len(at), 700, "retries stay as frequent as the interval asks for")
+		require.Greater(t, len(at), 700, "two retries for each interval on average, or nearly")
 	})
 }
 
@@ -126,7 +127,7 @@ func TestTrigger(t *testing.T) {
 		require.Equal(t, []time.Duration{0, 60100 * ms, 70100 * ms}, app.requests("/"))
 		require.Equal(t, "trigger", p.Last()[0].Reason)
 
-		// The interval goes on from there: 80.1 s + 1 h.
+		// The next interval counts from the end of the triggered run: 80.1 s + 1 h.
 		time.Sleep(time.Hour)
 		require.Equal(t, 3680100*ms, app.requests("/")[3])
 		stop()
@@ -170,19 +171,19 @@ func TestRunTimeout(t *testing.T) {
 	})
 }
 
-// A handler that does not listen to its context holds its place, not the run.
-func TestDeafHandler(t *testing.T) {
+// A handler that ignores its context occupies its slot, but does not delay the run.
+func TestHandlerIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, free := newTestApp(), make(chan struct{})
-		deaf := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		app, release := newTestApp(), make(chan struct{})
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			app.ServeHTTP(w, r)
-			if r.URL.Path == "/deaf" {
+			if r.URL.Path == "/stuck" {
 				w.(http.Flusher).Flush()
-				<-free
+				<-release
 			}
 		})
-		p := newPinger(t, warmup.Config{Handler: deaf, Settings: warmup.Settings{
-			Targets: targets("/deaf", "/x"), Concurrency: 1, RequestTimeout: 5 * time.Second, Interval: time.Hour, Jitter: -1, ReadyTimeout: time.Hour,
+		p := newPinger(t, warmup.Config{Handler: handler, Settings: warmup.Settings{
+			Targets: targets("/stuck", "/next"), Concurrency: 1, RequestTimeout: 5 * time.Second, Interval: time.Hour, Jitter: -1, ReadyTimeout: time.Hour,
 		}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -190,22 +191,22 @@ func TestDeafHandler(t *testing.T) {
 		time.Sleep(19 * time.Second)
 		require.EqualError(t, p.Last()[0].Err, "the request took more than 5s")
 		require.Equal(t, 200, p.Last()[0].Status)
-		require.Empty(t, app.requests("/x"), "the only place is not free")
+		require.Empty(t, app.requests("/next"), "the only slot is in use")
 		cancel()
-		began := time.Now()
+		cancelled := time.Now()
 		require.ErrorContains(t, <-done, "Config.Handler has not returned 5s after its context ended")
-		require.Equal(t, 5*time.Second, time.Since(began))
-		close(free)
+		require.Equal(t, 5*time.Second, time.Since(cancelled))
+		close(release)
 		stop := start(t, p)
 		synctest.Wait()
-		require.Len(t, app.requests("/x"), 1)
+		require.Len(t, app.requests("/next"), 1)
 		stop()
 	})
 }
 
-// A handler that returns because its time is over has not shown a page, whoever
-// of the two sees the end of it first.
-func TestGivingUp(t *testing.T) {
+// A handler that returns because of its timeout has not written a whole page. Many
+// runs, as handler and client see the timeout in either order.
+func TestHandlerReturnsAtItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := newTestApp()
 		app.delay = time.Hour
@@ -220,21 +221,21 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
-// The bubble fails if a goroutine is left.
-func TestShutdown(t *testing.T) {
+// synctest.Test fails if a goroutine is left.
+func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := newTestApp()
 		app.delay = time.Hour
-		var seen int
-		p := newPinger(t, warmup.Config{Handler: app, Observer: func(warmup.Result) { seen++ }, Settings: warmup.Settings{Targets: targets("/1", "/2", "/3"), Concurrency: 2}})
+		var observed int
+		p := newPinger(t, warmup.Config{Handler: app, Observer: func(warmup.Result) { observed++ }, Settings: warmup.Settings{Targets: targets("/1", "/2", "/3"), Concurrency: 2}})
 		stop := start(t, p)
 		time.Sleep(time.Second)
 		require.ErrorContains(t, p.Run(t.Context()), "already running")
-		began := time.Now()
+		cancelled := time.Now()
 		stop()
-		require.Zero(t, time.Since(began))
-		require.Empty(t, p.Results(), "a request that was cut off says nothing of its target")
-		require.Zero(t, seen)
+		require.Zero(t, time.Since(cancelled), "Run waits for no page")
+		require.Empty(t, p.Results(), "a request that Run has cancelled proves nothing about its target")
+		require.Zero(t, observed)
 		require.Empty(t, app.requests("/3"))
 	})
 }

@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 		require.NotContains(t, body, "<b>")
 		require.NotContains(t, body, "ZgotmplZ")
 
-		// What the browser hashes is the text of the element, and nothing else is let in.
+		// The browser hashes the text of the style element. The policy allows nothing else.
 		sum := sha256.Sum256([]byte(regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(body)[1]))
 		require.Equal(t, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
 			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", w.Header().Get("Content-Security-Policy"))

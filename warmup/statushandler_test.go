@@ -19,18 +19,18 @@ func get(h http.Handler, target string, accept ...string) *httptest.ResponseReco
 
 func TestStatusNegotiation(t *testing.T) {
 	h := newPinger(t, warmup.Config{Handler: okHandler}).StatusHandler()
-	const html, js = "text/html; charset=utf-8", "application/json"
+	const html, json = "text/html; charset=utf-8", "application/json"
 	tests := []struct{ name, query, accept, want string }{
-		{"none", "", "", html},
+		{"no header", "", "", html},
 		{"anything", "", "*/*", html},
 		{"browser", "", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", html},
-		{"JSON", "", "application/json", js},
-		{"JSON before the rest", "", "application/json, */*;q=0.1", js},
-		{"JSON after HTML", "", "application/json;q=0.8, text/html", html},
-		{"HTML refused", "", "*/*, text/html;q=0", js},
-		{"in capitals", "", "Application/JSON;Q=1", js},
-		{"format", "?format=json", "text/html", js},
-		{"format the other way", "?format=html", "application/json", html},
+		{"JSON", "", "application/json", json},
+		{"JSON preferred to the rest", "", "application/json, */*;q=0.1", json},
+		{"HTML preferred to JSON", "", "application/json;q=0.8, text/html", html},
+		{"HTML refused", "", "*/*, text/html;q=0", json},
+		{"capitals", "", "Application/JSON;Q=1", json},
+		{"format overrides the header", "?format=json", "text/html", json},
+		{"format html overrides the header", "?format=html", "application/json", html},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,8 +11,8 @@ func TestTargets(t *testing.T) {
 	tests := []struct {
 		name   string
 		target warmup.Target
-		err    string
-		other  bool // ErrOrigin
+		err    string // a part of it; "" with other unset means valid
+		other  bool   // the error wraps ErrOrigin
 	}{
 		{name: "path", target: warmup.Target{URL: "/a/b?c=d"}},
 		{name: "whole URL", target: warmup.Target{URL: "http://app:8080/a"}},

@@ -11,29 +11,29 @@ import (
 )
 
 func TestNew(t *testing.T) {
-	set := func(s warmup.Settings) warmup.Config { return warmup.Config{Settings: s, Handler: okHandler} }
-	one := targets("/")
+	withHandler := func(s warmup.Settings) warmup.Config { return warmup.Config{Settings: s, Handler: okHandler} }
+	root := targets("/")
 	tests := []struct {
 		name string
 		cfg  warmup.Config
 		env  string
-		errs []string // none: it is valid
+		errs []string // parts of the error; nil if cfg is valid
 	}{
-		{name: "defaults", cfg: set(warmup.Settings{Targets: one})},
+		{name: "defaults", cfg: withHandler(warmup.Settings{Targets: root})},
 		{name: "no targets", cfg: warmup.Config{Handler: okHandler}, errs: []string{"Settings.Targets is empty"}},
-		{name: "off needs none", cfg: warmup.Config{Settings: warmup.Settings{Enabled: new(bool)}}},
-		{name: "off by the environment", env: "OFF"},
-		{name: "on by the environment", env: "on", cfg: warmup.Config{Settings: warmup.Settings{Enabled: new(bool)}}, errs: []string{"Settings.Targets is empty"}},
-		{name: "mistyped environment", env: "of", cfg: set(warmup.Settings{Targets: one}), errs: []string{`KEEPALIVE_WARMUP is "of"`}},
-		{name: "no origin", cfg: warmup.Config{Settings: warmup.Settings{Targets: one}}, errs: []string{"a path needs Settings.Origin"}},
-		{name: "origin by a target", cfg: warmup.Config{Settings: warmup.Settings{Targets: targets("http://app/x", "/y")}}},
-		{name: "origin", cfg: set(warmup.Settings{Origin: "https://APP:443/", Targets: targets("https://app/x", "HTTPS://App/y", "https://app:443/z")})},
-		{name: "IPv6", cfg: set(warmup.Settings{Origin: "http://[::1]:80", Targets: targets("http://[::1]/x")})},
-		{name: "origin with a path", cfg: set(warmup.Settings{Origin: "http://app/x", Targets: one}), errs: []string{"no http or https origin"}},
-		{name: "origin of another scheme", cfg: set(warmup.Settings{Origin: "ftp://app", Targets: one}), errs: []string{"no http or https origin"}},
-		{name: "jitter", cfg: set(warmup.Settings{Targets: one, Interval: time.Minute, Jitter: time.Minute}), errs: []string{"Settings.Jitter is 1m0s"}},
-		{name: "no jitter", cfg: set(warmup.Settings{Targets: one, Jitter: -1})},
-		{name: "timeouts", cfg: set(warmup.Settings{Targets: one, RequestTimeout: time.Minute, RunTimeout: time.Second}), errs: []string{"Settings.RunTimeout is 1s"}},
+		{name: "no targets, switched off", cfg: warmup.Config{Settings: warmup.Settings{Enabled: new(bool)}}},
+		{name: "no targets, switched off by the environment", env: "OFF"},
+		{name: "no targets, switched on by the environment", env: "on", cfg: warmup.Config{Settings: warmup.Settings{Enabled: new(bool)}}, errs: []string{"Settings.Targets is empty"}},
+		{name: "mistyped environment", env: "of", cfg: withHandler(warmup.Settings{Targets: root}), errs: []string{`KEEPALIVE_WARMUP is "of"`}},
+		{name: "path without an origin", cfg: warmup.Config{Settings: warmup.Settings{Targets: root}}, errs: []string{"a path needs Settings.Origin"}},
+		{name: "path after an absolute URL", cfg: warmup.Config{Settings: warmup.Settings{Targets: targets("http://app/x", "/y")}}},
+		{name: "origin", cfg: withHandler(warmup.Settings{Origin: "https://APP:443/", Targets: targets("https://app/x", "HTTPS://App/y", "https://app:443/z")})},
+		{name: "IPv6", cfg: withHandler(warmup.Settings{Origin: "http://[::1]:80", Targets: targets("http://[::1]/x")})},
+		{name: "origin with a path", cfg: withHandler(warmup.Settings{Origin: "http://app/x", Targets: root}), errs: []string{"no http or https origin"}},
+		{name: "origin of another scheme", cfg: withHandler(warmup.Settings{Origin: "ftp://app", Targets: root}), errs: []string{"no http or https origin"}},
+		{name: "jitter as long as the interval", cfg: withHandler(warmup.Settings{Targets: root, Interval: time.Minute, Jitter: time.Minute}), errs: []string{"Settings.Jitter is 1m0s"}},
+		{name: "no jitter", cfg: withHandler(warmup.Settings{Targets: root, Jitter: -1})},
+		{name: "run shorter than a request", cfg: withHandler(warmup.Settings{Targets: root, RequestTimeout: time.Minute, RunTimeout: time.Second}), errs: []string{"Settings.RunTimeout is 1s"}},
 		{name: "every problem", cfg: warmup.Config{Handler: okHandler, Transport: http.DefaultTransport, Settings: warmup.Settings{
 			Interval: time.Millisecond, RequestTimeout: -1, ReadyTimeout: -1, Concurrency: 101, MaxBody: -1, History: -1, HistoryAge: 1, Targets: targets("x", "/a", "/a"),
 		}}, errs: []string{"Interval", "RequestTimeout", "ReadyTimeout", "Concurrency", "MaxBody", "History is", "HistoryAge", `Targets[0] is "x"`, "twice", "Transport"}},
@@ -64,7 +64,7 @@ func TestReload(t *testing.T) {
 
 		require.ErrorIs(t, p.Reload(warmup.Settings{Targets: targets("http://evil/", "/b"), Interval: -1}), warmup.ErrOrigin)
 		time.Sleep(45 * time.Second) // 75 s
-		require.Equal(t, []time.Duration{0, time.Minute}, app.requests("/a"), "the old settings go on")
+		require.Equal(t, []time.Duration{0, time.Minute}, app.requests("/a"), "the old settings remain in use")
 		require.Empty(t, app.requests("/b"))
 
 		settings.Targets, settings.Interval = targets("/a", "/b"), 10*time.Second
@@ -79,12 +79,12 @@ func TestReload(t *testing.T) {
 		p.Trigger()
 		time.Sleep(time.Hour)
 		require.Len(t, app.requests("/b"), 3)
-		require.True(t, p.Last()[1].Warm, "what is known is kept")
+		require.True(t, p.Last()[1].Warm, "the last result is kept")
 
 		t.Setenv(warmup.Env, "on")
 		require.NoError(t, p.Reload(settings))
 		synctest.Wait()
-		require.Len(t, app.requests("/b"), 4, "the environment overrides")
+		require.Len(t, app.requests("/b"), 4, "the environment overrides the settings")
 		t.Setenv(warmup.Env, "off")
 		settings.Enabled = nil
 		require.NoError(t, p.Reload(settings))
@@ -105,8 +105,8 @@ func TestReloadDuringARun(t *testing.T) {
 		settings.Targets = targets("/c", "/d")
 		require.NoError(t, p.Reload(settings))
 		time.Sleep(time.Minute)
-		require.Equal(t, []time.Duration{0}, app.requests("/a"), "what is under way ends")
-		require.Empty(t, app.requests("/b"), "nothing else begins")
+		require.Equal(t, []time.Duration{0}, app.requests("/a"), "the unfinished request ends")
+		require.Empty(t, app.requests("/b"), "no other request of the old settings begins")
 		require.Equal(t, []time.Duration{10 * time.Second}, app.requests("/c"))
 		require.Equal(t, []time.Duration{20 * time.Second}, app.requests("/d"))
 		require.Equal(t, 1, app.maxActive)
