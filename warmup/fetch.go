@@ -32,8 +32,8 @@ func (p *Pinger) fetch(ctx context.Context, pl *plan, t *target, handlers *sync.
 	return res
 }
 
-// request sends the request of a target, follows redirects, reads the page and fills
-// in what res has of them. It returns why the target is not warm.
+// request sends the request of a target, follows redirects and reads the page. It sets
+// Status, Bytes, Truncated and Location of res, and returns why the target is not warm.
 func (p *Pinger) request(ctx context.Context, pl *plan, t *target, handlers *sync.WaitGroup, res *Result) error {
 	req, err := newRequest(ctx, t, pl.CacheBust)
 	if err != nil {
@@ -64,12 +64,11 @@ func (p *Pinger) request(ctx context.Context, pl *plan, t *target, handlers *syn
 	return checkStatus(t, res)
 }
 
-// newRequest returns the request of a target. If cacheBust is not empty it is the
-// name of a parameter with a random value.
+// newRequest returns the request of a target. cacheBust is Settings.CacheBust.
 func newRequest(ctx context.Context, t *target, cacheBust string) (*http.Request, error) {
 	u := *t.url
 	if cacheBust != "" {
-		// The query is appended to, as url.Values would sort it: that may be another page.
+		// url.Values would sort the query, which may then name another page.
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
@@ -86,8 +85,8 @@ func newRequest(ctx context.Context, t *target, cacheBust string) (*http.Request
 	return req, nil
 }
 
-// checkRedirect decides about a redirect to next after n requests: nil follows it,
-// http.ErrUseLastResponse takes the redirect as the response.
+// checkRedirect decides about the redirect to next after n requests. It returns nil to
+// follow it and http.ErrUseLastResponse to take the redirect itself as the response.
 func checkRedirect(t *target, origin *url.URL, next *http.Request, n int) error {
 	switch {
 	case !t.FollowRedirects && t.accepts(next.Response.StatusCode):

@@ -39,8 +39,8 @@ func (t *target) lastResult() Result {
 	return r
 }
 
-// newPlan checks settings. Its error joins all problems. In-process targets need
-// no origin in the settings.
+// newPlan returns the plan for s. Its error joins all problems. inProcess is true if
+// there is a Config.Handler: then Settings.Origin has a default.
 func newPlan(s Settings, inProcess bool) (*plan, error) {
 	p := &plan{Settings: s.withDefaults(), superseded: make(chan struct{})}
 	errs := []error{p.checkRanges()}
@@ -84,7 +84,8 @@ func newPlan(s Settings, inProcess bool) (*plan, error) {
 	return p, nil
 }
 
-// enabled reports whether the warm-up is on, by the environment or else by setting.
+// enabled reports whether the warm-up is on. The environment decides, or else setting.
+// The error is about the environment.
 func enabled(setting *bool) (bool, error) {
 	switch v := strings.ToLower(os.Getenv(Env)); v {
 	case "":

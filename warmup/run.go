@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// The way of a run: Run waits for what nextRun returns, execute fetches its targets,
-// fetch (fetch.go) makes one request, record (results.go) keeps the result and sets
-// when a failed target is retried.
+// The way of a run: nextRun returns it when it is due, execute fetches its targets,
+// fetch (fetch.go) makes one request, and record (results.go) keeps the result and
+// sets when a failed target is retried.
 
 const (
 	// triggerDelay is how long a Trigger waits for others to share its run.
@@ -102,7 +102,7 @@ func (p *Pinger) scheduleFullRun(at time.Time, reason string) {
 	}
 }
 
-// run is a run that is due: of all targets, or of those to retry.
+// run is a run that is due: a full one, of all targets, or one of failed targets.
 type run struct {
 	plan    *plan
 	reason  string
@@ -198,9 +198,9 @@ func (p *Pinger) scheduleInterval(pl *plan) {
 	}
 }
 
-// backoff returns the wait before a target is retried that has failed so many times
-// in a row: exponential with full jitter, so that instances that failed together do
-// not retry together.
+// backoff returns how long a target waits for its retry after that many failures in a
+// row. It is exponential with full jitter: instances that failed together do not
+// retry together.
 func backoff(failures int, interval time.Duration) time.Duration {
 	limit := interval
 	if failures < 32 { // else the shift could overflow

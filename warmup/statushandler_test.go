@@ -28,6 +28,7 @@ func TestStatusNegotiation(t *testing.T) {
 		{"JSON preferred to the rest", "", "application/json, */*;q=0.1", json},
 		{"HTML preferred to JSON", "", "application/json;q=0.8, text/html", html},
 		{"HTML refused", "", "*/*, text/html;q=0", json},
+		{"whole type", "", "application/*, text/html;q=0.5", json},
 		{"capitals", "", "Application/JSON;Q=1", json},
 		{"format overrides the header", "?format=json", "text/html", json},
 		{"format html overrides the header", "?format=html", "application/json", html},

@@ -41,7 +41,7 @@ func parseTargetURL(s string, origin *url.URL) (*url.URL, error) {
 		return nil, err
 	}
 	isPath := u.Scheme == "" && u.Host == "" && strings.HasPrefix(u.Path, "/")
-	own := originOf(u)
+	urlOrigin := originOf(u)
 	switch {
 	case u.Fragment != "" || strings.HasSuffix(s, "#"):
 		return nil, errors.New("a fragment is never sent to a server; leave it out")
@@ -50,13 +50,13 @@ func parseTargetURL(s string, origin *url.URL) (*url.URL, error) {
 	case isPath && origin == nil:
 		return nil, errors.New("a path needs Settings.Origin or Config.Handler, or a whole URL before it")
 	case isPath:
-		own = origin
-	case own == nil:
+		urlOrigin = origin
+	case urlOrigin == nil:
 		return nil, errors.New("write a path that begins with a slash, or an http or https URL")
-	case origin != nil && *own != *origin:
+	case origin != nil && *urlOrigin != *origin:
 		return nil, fmt.Errorf("%w than %s; all targets must have the same", ErrOrigin, origin)
 	}
-	u.Scheme, u.Host = own.Scheme, own.Host
+	u.Scheme, u.Host = urlOrigin.Scheme, urlOrigin.Host
 	if u.Path == "" {
 		u.Path = "/"
 	}

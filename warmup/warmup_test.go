@@ -29,9 +29,11 @@ func TestNew(t *testing.T) {
 		{name: "path after an absolute URL", cfg: warmup.Config{Settings: warmup.Settings{Targets: targets("http://app/x", "/y")}}},
 		{name: "origin", cfg: withHandler(warmup.Settings{Origin: "https://APP:443/", Targets: targets("https://app/x", "HTTPS://App/y", "https://app:443/z")})},
 		{name: "IPv6", cfg: withHandler(warmup.Settings{Origin: "http://[::1]:80", Targets: targets("http://[::1]/x")})},
+		{name: "unreadable origin", cfg: withHandler(warmup.Settings{Origin: "http://%zz", Targets: root}), errs: []string{"Settings.Origin", "invalid URL escape"}},
 		{name: "origin with a path", cfg: withHandler(warmup.Settings{Origin: "http://app/x", Targets: root}), errs: []string{"no http or https origin"}},
 		{name: "origin of another scheme", cfg: withHandler(warmup.Settings{Origin: "ftp://app", Targets: root}), errs: []string{"no http or https origin"}},
 		{name: "jitter as long as the interval", cfg: withHandler(warmup.Settings{Targets: root, Interval: time.Minute, Jitter: time.Minute}), errs: []string{"Settings.Jitter is 1m0s"}},
+		{name: "one page in two forms", cfg: withHandler(warmup.Settings{Origin: "http://app", Targets: targets("/", "http://app")}), errs: []string{"twice"}},
 		{name: "no jitter", cfg: withHandler(warmup.Settings{Targets: root, Jitter: -1})},
 		{name: "run shorter than a request", cfg: withHandler(warmup.Settings{Targets: root, RequestTimeout: time.Minute, RunTimeout: time.Second}), errs: []string{"Settings.RunTimeout is 1s"}},
 		{name: "every problem", cfg: warmup.Config{Handler: okHandler, Transport: http.DefaultTransport, Settings: warmup.Settings{
