@@ -22,9 +22,7 @@ type handlerTransport struct {
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	w := newResponseWriter(req)
-	t.calls.Add(1)
-	go func() {
-		defer t.calls.Done()
+	t.calls.Go(func() {
 		// The reader of the body must not wait for a handler that ignores its context.
 		stop := context.AfterFunc(ctx, func() { w.closeBody(context.Cause(ctx)) })
 		defer stop()
@@ -37,7 +35,7 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}()
 		t.handler.ServeHTTP(w, serverRequest(req))
 		err = context.Cause(ctx) // a handler that returns because its context ended may have left out a part
-	}()
+	})
 	select {
 	case resp := <-w.response:
 		return resp, nil
