@@ -13,7 +13,8 @@ import (
 	"github.com/seed4a306b22/keepalive/warmup"
 )
 
-// Warm two pages of the app's own handler, and let no traffic in before they are.
+// The app warms two pages of its own handler, and is ready for traffic when both are
+// warm.
 func Example() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {})
@@ -41,16 +42,16 @@ func Example() {
 	log.Print(http.ListenAndServe("localhost:8080", mux))
 }
 
-// Settings come from a file, and are read again on SIGHUP.
+// The settings come from a file, which the app reads again on SIGHUP.
 func ExamplePinger_Reload() {
-	read := func() (s warmup.Settings, err error) {
+	readSettings := func() (s warmup.Settings, err error) {
 		b, err := os.ReadFile("warmup.json") // {"origin": "http://localhost:8080", "interval": "5m", "targets": ["/", "/report"]}
 		if err == nil {
 			err = json.Unmarshal(b, &s)
 		}
 		return s, err
 	}
-	settings, err := read()
+	settings, err := readSettings()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,14 +61,14 @@ func ExamplePinger_Reload() {
 	}
 	go func() { _ = warm.Run(context.Background()) }()
 
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGHUP)
-	for range again {
-		if settings, err = read(); err == nil {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	for range hangup {
+		if settings, err = readSettings(); err == nil {
 			err = warm.Reload(settings)
 		}
 		if err != nil {
-			log.Print(err) // and the old settings go on
+			log.Print(err) // the old settings remain in use
 		}
 	}
 }

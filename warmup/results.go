@@ -5,21 +5,22 @@ import (
 	"time"
 )
 
-// Result is what became of one request.
+// Result is the outcome of one request.
 type Result struct {
-	// Method and URL name the target. The cache-busting parameter is left out.
+	// Method and URL are those of the target, without the parameter of
+	// Settings.CacheBust.
 	Method, URL string
 
-	// Reason says why the run began: start, interval, trigger, reload or retry.
+	// Reason is why the run began: start, interval, trigger, reload or retry.
 	Reason string
 
-	// Time is when the request began. It is zero for a target that has had none.
+	// Time is when the request began. It is zero for a target without a request.
 	Time time.Time
 
-	// Duration is how long it took to the last byte that was read.
+	// Duration is how long the request took, to the last byte that was read.
 	Duration time.Duration
 
-	// Warm tells that the page was read and its status is an accepted one.
+	// Warm reports whether the page was read and its status is an accepted one.
 	Warm bool
 
 	// Status is the status code of the last response, 0 if there was none.
@@ -28,82 +29,85 @@ type Result struct {
 	// Bytes is how much of the body was read.
 	Bytes int64
 
-	// Truncated tells that there was more than Settings.MaxBody.
+	// Truncated reports whether the body was longer than Settings.MaxBody.
 	Truncated bool
 
-	// Location is where the last redirect pointed, if there was one.
+	// Location is the URL that the last redirect pointed to, "" without one.
 	Location string
 
 	// Failures is how many times in a row the target has failed, this one included.
 	Failures int
 
-	// Err says why the target is not warm. It wraps ErrOrigin for a redirect that
-	// left the origin.
+	// Err is why the target is not warm, nil if it is. It wraps ErrOrigin for a
+	// redirect to another origin.
 	Err error
 }
 
-// record keeps a result and tells who wants to know.
-func (p *Pinger) record(j *job, t *target, res Result) {
-	res.Method, res.URL, res.Reason = t.Method, t.url.String(), j.why
-	p.mu.Lock()
-	before := t.fails
-	if res.Warm {
-		t.fails = 0
-	} else {
-		t.fails++
-		t.retry = time.Now().Add(backoff(t.fails, j.plan.Interval))
-	}
-	res.Failures = t.fails
-	t.last = res
-	p.ring = append(p.ring, res)
-	p.trim()
-	p.mu.Unlock()
-
-	log, args := p.log(), []any{"method", res.Method, "url", res.URL, "status", res.Status, "took", res.Duration, "reason", res.Reason}
-	switch {
-	case !res.Warm && before == 0:
-		log.Warn("warmup: a target fails", append(args, "error", res.Err)...)
-	case !res.Warm:
-		log.Debug("warmup: a target still fails", append(args, "error", res.Err, "failures", res.Failures)...)
-	case before > 0:
-		log.Info("warmup: a target is warm again", append(args, "failures", before)...)
-	default:
-		log.Debug("warmup: a target is warm", args...)
-	}
-	if p.cfg.Observer != nil {
-		p.cfg.Observer(res)
-	}
-}
-
-// trim drops what is too much or too old. Called with mu held.
-func (p *Pinger) trim() {
-	oldest := time.Now().Add(-p.plan.HistoryAge)
-	drop := max(len(p.ring)-p.plan.History, 0)
-	for drop < len(p.ring) && p.ring[drop].Time.Before(oldest) {
-		drop++
-	}
-	p.ring = slices.Delete(p.ring, 0, drop)
-}
-
-// Results returns the results that are kept, oldest first. The slice is the
-// caller's.
+// Results returns the kept results, oldest first. The caller owns the slice.
 func (p *Pinger) Results() []Result {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.trim()
-	return slices.Clone(p.ring)
+	p.trimHistory()
+	return slices.Clone(p.history)
 }
 
-// Last returns the last result of each target, whatever its age, in the order of
-// Settings.Targets. The slice is the caller's.
+// Last returns the last result of each target, however old, in the order of
+// Settings.Targets. The caller owns the slice.
 func (p *Pinger) Last() []Result {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := make([]Result, 0, len(p.plan.targets))
 	for _, t := range p.plan.targets {
-		res := t.last
-		res.Method, res.URL = t.Method, t.url.String()
-		last = append(last, res)
+		last = append(last, t.lastResult())
 	}
 	return last
+}
+
+// record keeps the result of a target, and passes it to the log and the Observer.
+func (p *Pinger) record(r *run, t *target, res Result) {
+	res.Method, res.URL, res.Reason = t.Method, t.url.String(), r.reason
+	p.mu.Lock()
+	failuresBefore := t.failures
+	if res.Warm {
+		t.failures = 0
+	} else {
+		t.failures++
+		t.retryAt = time.Now().Add(backoff(t.failures, r.plan.Interval))
+	}
+	res.Failures = t.failures
+	t.last = res
+	p.history = append(p.history, res)
+	p.trimHistory()
+	p.mu.Unlock()
+
+	p.logResult(res, failuresBefore)
+	if p.cfg.Observer != nil {
+		p.cfg.Observer(res)
+	}
+}
+
+// logResult logs a change loudly and a repetition at the debug level: a target may
+// fail for hours.
+func (p *Pinger) logResult(res Result, failuresBefore int) {
+	log, args := p.log(), []any{"method", res.Method, "url", res.URL, "status", res.Status, "took", res.Duration, "reason", res.Reason}
+	switch {
+	case !res.Warm && failuresBefore == 0:
+		log.Warn("warmup: a target fails", append(args, "error", res.Err)...)
+	case !res.Warm:
+		log.Debug("warmup: a target still fails", append(args, "error", res.Err, "failures", res.Failures)...)
+	case failuresBefore > 0:
+		log.Info("warmup: a target is warm again", append(args, "failures", failuresBefore)...)
+	default:
+		log.Debug("warmup: a target is warm", args...)
+	}
+}
+
+// trimHistory drops the results that are too many or too old. Called with mu held.
+func (p *Pinger) trimHistory() {
+	oldest := time.Now().Add(-p.plan.HistoryAge)
+	drop := max(len(p.history)-p.plan.History, 0)
+	for drop < len(p.history) && p.history[drop].Time.Before(oldest) {
+		drop++
+	}
+	p.history = slices.Delete(p.history, 0, drop)
 }

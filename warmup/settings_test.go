@@ -29,15 +29,15 @@ func TestSettingsJSON(t *testing.T) {
 	out, err := json.Marshal(got)
 	require.NoError(t, err)
 	require.Contains(t, string(out), `"runTimeout":"1m30s"`)
-	var again warmup.Settings
-	require.NoError(t, json.Unmarshal(out, &again))
-	require.Equal(t, want, again)
+	var reread warmup.Settings
+	require.NoError(t, json.Unmarshal(out, &reread))
+	require.Equal(t, want, reread)
 
 	out, err = json.Marshal(warmup.Settings{})
 	require.NoError(t, err)
 	require.JSONEq(t, `{}`, string(out))
 
-	// What is missing stays, and a list replaces a list.
+	// A name that is missing keeps the field, and a list replaces the list.
 	require.NoError(t, json.Unmarshal([]byte(`{"interval": "7m", "targets": [{"url": "/b"}]}`), &got))
 	require.Equal(t, 7*time.Minute, got.Interval)
 	require.Equal(t, 45*time.Second, got.ReadyTimeout)
@@ -60,8 +60,8 @@ func TestSettingsJSONErrors(t *testing.T) {
 	}
 }
 
-// Whatever the settings say: nothing panics, what was read can be written and
-// read again, and what New takes leads to one origin only.
+// For any settings: nothing panics, what was read can be written and read again, and
+// a target that New accepts is of the app's origin.
 func FuzzSettings(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `{"targets": ["/"]}`, `{"targets": ["//evil/", "/\\evil", "http:/x", "http://app:80", "http://app@evil/"]}`,
@@ -78,12 +78,12 @@ func FuzzSettings(f *testing.F) {
 		if json.Unmarshal(text, &s) == nil {
 			out, err := json.Marshal(s)
 			require.NoError(t, err)
-			var again warmup.Settings
-			require.NoError(t, json.Unmarshal(out, &again))
-			second, err := json.Marshal(again)
+			var reread warmup.Settings
+			require.NoError(t, json.Unmarshal(out, &reread))
+			rewritten, err := json.Marshal(reread)
 			require.NoError(t, err)
-			require.Equal(t, string(out), string(second))
-			_, _ = warmup.New(warmup.Config{Settings: s}) // no panic
+			require.Equal(t, string(out), string(rewritten))
+			_, _ = warmup.New(warmup.Config{Settings: s}) // must not panic
 		}
 		p, err := warmup.New(warmup.Config{Settings: warmup.Settings{Origin: "http://app", Targets: targets(target)}})
 		if err != nil {

@@ -1,54 +1,26 @@
 package warmup
 
 import (
-	"bytes"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"html/template"
-	"net/http"
-	"strconv"
+	"math"
 	"strings"
 	"time"
 )
 
-//go:embed status.html
-var page string
-
-//go:embed status.css
-var style string
-
-var (
-	statusPage = template.Must(template.New("").Funcs(template.FuncMap{
-		"css":  func() template.CSS { return template.CSS(style) },
-		"time": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	}).Parse(page))
-
-	// statusPolicy lets in the page's own style and nothing else.
-	statusPolicy = "default-src 'none'; style-src 'sha256-" + hashOf(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-func hashOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// status is what the page and the JSON show.
-type status struct {
-	Ready   bool      `json:"ready"`
-	Enabled bool      `json:"enabled"`
-	Running bool      `json:"running"`
-	Origin  string    `json:"origin,omitempty"`
-	Next    time.Time `json:"next,omitzero"` // the next run of all targets
-	Targets []line    `json:"targets"`
-	Recent  []line    `json:"recent"` // newest first
+// statusView is what the status page and its JSON form show.
+type statusView struct {
+	Ready   bool        `json:"ready"`
+	Enabled bool        `json:"enabled"`
+	Running bool        `json:"running"`
+	Origin  string      `json:"origin,omitempty"`
+	Next    time.Time   `json:"next,omitzero"` // the next run of all targets
+	Targets []resultRow `json:"targets"`
+	Recent  []resultRow `json:"recent"` // newest first
 
 	now time.Time
 }
 
-type line struct {
+// resultRow is one row of the page's tables. What has no JSON name is for the page.
+type resultRow struct {
 	Method    string    `json:"method"`
 	URL       string    `json:"url"`
 	Time      time.Time `json:"time,omitzero"`
@@ -63,85 +35,64 @@ type line struct {
 	Retry     time.Time `json:"retry,omitzero"`
 	Error     string    `json:"error,omitempty"`
 
-	Bars []bar  `json:"-"`
-	Ago  string `json:"-"`
-	Took string `json:"-"`
-	Size string `json:"-"`
+	Bars []chartBar `json:"-"`
+	Age  string     `json:"-"`
+	Took string     `json:"-"`
+	Size string     `json:"-"`
 }
 
-func newLine(r Result, now time.Time) line {
-	l := line{
-		Method: r.Method, URL: r.URL, Time: r.Time, Reason: r.Reason, Warm: r.Warm, Status: r.Status,
-		Ms: float64(r.Duration.Microseconds()) / 1000, Bytes: r.Bytes, Truncated: r.Truncated, Location: r.Location, Failures: r.Failures,
-		Ago: ago(now.Sub(r.Time)), Took: short(r.Duration), Size: size(r.Bytes),
+func newResultRow(r Result, now time.Time) resultRow {
+	row := resultRow{
+		Method:    r.Method,
+		URL:       r.URL,
+		Time:      r.Time,
+		Reason:    r.Reason,
+		Warm:      r.Warm,
+		Status:    r.Status,
+		Ms:        float64(r.Duration.Microseconds()) / 1000,
+		Bytes:     r.Bytes,
+		Truncated: r.Truncated,
+		Location:  r.Location,
+		Failures:  r.Failures,
+		Age:       formatAge(now.Sub(r.Time)),
+		Took:      formatDuration(r.Duration),
+		Size:      formatBytes(r.Bytes),
 	}
 	if r.Err != nil {
-		l.Error = r.Err.Error()
+		row.Error = r.Err.Error()
 	}
-	return l
+	return row
 }
 
-// bar is one result in a target's little chart.
-type bar struct {
-	X, Y, H float64
-	Warm    bool
-	Title   string
-}
-
-// The chart of a target, in pixels of its view box.
-const (
-	maxBars   = 24
-	barStep   = 5
-	barHeight = 24
-)
-
-func (p *Pinger) status() status {
+// newStatusView returns the state of p at this moment.
+func (p *Pinger) newStatusView() statusView {
 	ready, results, now := p.Ready(), p.Results(), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := status{Ready: ready, Enabled: p.plan.on, Running: p.running.Load(), Targets: []line{}, Recent: []line{}, now: now}
-	if s.Enabled && s.Running {
-		s.Next = p.full
+	v := statusView{Ready: ready, Enabled: p.plan.enabled, Running: p.running.Load(), Targets: []resultRow{}, Recent: []resultRow{}, now: now}
+	if v.Enabled && v.Running {
+		v.Next = p.nextFullAt
 	}
 	if p.plan.origin != nil {
-		s.Origin = p.plan.origin.String()
+		v.Origin = p.plan.origin.String()
 	}
 	for _, t := range p.plan.targets {
-		res := t.last
-		res.Method, res.URL = t.Method, t.url.String()
-		l := newLine(res, now)
-		if t.fails > 0 && s.Enabled {
-			l.Retry = t.retry
+		row := newResultRow(t.lastResult(), now)
+		if t.failures > 0 && v.Enabled {
+			row.Retry = t.retryAt
 		}
-		l.Bars = bars(results, t)
-		s.Targets = append(s.Targets, l)
+		row.Bars = chartBars(results, t)
+		v.Targets = append(v.Targets, row)
 	}
 	for i := len(results) - 1; i >= 0; i-- {
-		s.Recent = append(s.Recent, newLine(results[i], now))
+		v.Recent = append(v.Recent, newResultRow(results[i], now))
 	}
-	return s
+	return v
 }
 
-// bars draws a target's last results, the newest at the right.
-func bars(results []Result, t *target) (bs []bar) {
-	slowest := time.Millisecond
-	for i := len(results) - 1; i >= 0 && len(bs) < maxBars; i-- {
-		if r := results[i]; r.Method == t.Method && r.URL == t.url.String() {
-			slowest = max(slowest, r.Duration)
-			bs = append(bs, bar{H: float64(r.Duration), Warm: r.Warm, Title: short(r.Duration)})
-		}
-	}
-	for i := range bs {
-		bs[i].X = float64((maxBars - 1 - i) * barStep)
-		bs[i].H = max(2, barHeight*bs[i].H/float64(slowest))
-		bs[i].Y = barHeight - bs[i].H
-	}
-	return bs
-}
-
-// Count of targets whose last result is warm.
-func (s status) Count() (n int) {
-	for _, t := range s.Targets {
+// WarmCount returns how many targets are warm. The page calls it.
+func (v statusView) WarmCount() (n int) {
+	for _, t := range v.Targets {
 		if t.Warm {
 			n++
 		}
@@ -149,143 +100,45 @@ func (s status) Count() (n int) {
 	return n
 }
 
-// Path leaves out the origin, which the page tells once.
-func (s status) Path(url string) string { return strings.TrimPrefix(url, s.Origin) }
+// Path returns url without the origin, which the page shows once. The page calls it.
+func (v statusView) Path(url string) string { return strings.TrimPrefix(url, v.Origin) }
 
-// In says how far away a time is, in whole seconds.
-func (s status) In(t time.Time) string {
-	return whole(max(t.Sub(s.now)+time.Second-1, time.Second))
+// Until returns the time from now to t, rounded up to whole seconds and at least one.
+// The page calls it.
+func (v statusView) Until(t time.Time) string {
+	seconds := math.Ceil(t.Sub(v.now).Seconds())
+	return formatSeconds(time.Duration(max(seconds, 1)) * time.Second)
 }
 
-func ago(d time.Duration) string {
-	if d < time.Second {
-		return "just now"
-	}
-	return whole(d) + " ago"
+// chartBar is one result in the chart of a target.
+type chartBar struct {
+	X, Y, H float64
+	Warm    bool
+	Title   string
 }
 
-// short is a duration for people.
-func short(d time.Duration) string {
-	switch {
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1f\u00a0ms", float64(d.Microseconds())/1000)
-	case d < time.Second:
-		return fmt.Sprintf("%d\u00a0ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f\u00a0s", d.Seconds())
-	}
-	return whole(d)
-}
+// The chart of a target, in units of the view box in status.html.
+const (
+	maxBars      = 24
+	barStep      = 5
+	barHeight    = 24
+	minBarHeight = 2 // so that the fastest request can still be seen
+)
 
-// whole is short, without parts of a second.
-func whole(d time.Duration) string {
-	switch s := int(d.Seconds()); {
-	case s < 60:
-		return fmt.Sprintf("%d\u00a0s", s)
-	case s < 3600:
-		return fmt.Sprintf("%d\u00a0min %d\u00a0s", s/60, s%60)
-	case s < 48*3600:
-		return fmt.Sprintf("%d\u00a0h %d\u00a0min", s/3600, s/60%60)
-	default:
-		return fmt.Sprintf("%d\u00a0days", s/86400)
-	}
-}
-
-func size(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d\u00a0B", n)
-	case n < 1_000_000:
-		return fmt.Sprintf("%.1f\u00a0kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f\u00a0MB", float64(n)/1e6)
-}
-
-// StatusHandler shows the state, the last result of each target and the results
-// that are kept, to GET and HEAD: as HTML, or as JSON if the Accept header prefers
-// application/json (RFC 9110 section 12.5.1) or the query says format=json. The
-// page needs no script, and sets a Content-Security-Policy that lets in its own
-// style alone. It tells URLs and errors, so it belongs behind the operators' door.
-func (p *Pinger) StatusHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Add("Vary", "Accept")
-		h.Set("X-Content-Type-Options", "nosniff")
-		if !readOnly(w, r) {
-			return
-		}
-		format := r.URL.Query().Get("format")
-		if format == "" {
-			format = "html"
-			accept := strings.Join(r.Header.Values("Accept"), ",")
-			if quality(accept, "application", "json") > quality(accept, "text", "html") {
-				format = "json"
-			}
-		}
-		var b bytes.Buffer
-		var err error
-		switch format {
-		case "json":
-			h.Set("Content-Type", "application/json")
-			enc := json.NewEncoder(&b)
-			enc.SetIndent("", "  ")
-			err = enc.Encode(p.status())
-		case "html":
-			h.Set("Content-Type", "text/html; charset=utf-8")
-			h.Set("Content-Security-Policy", statusPolicy)
-			h.Set("Referrer-Policy", "no-referrer")
-			err = statusPage.Execute(&b, p.status())
-		default:
-			http.Error(w, "format is html or json", http.StatusBadRequest)
-			return
-		}
-		if err != nil {
-			p.log().Error("warmup: the status can't be shown", "error", err)
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		}
-		_, _ = w.Write(b.Bytes()) // the client has gone, or it is out
-	})
-}
-
-func readOnly(w http.ResponseWriter, r *http.Request) bool {
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return true
-	}
-	w.Header().Set("Allow", "GET, HEAD")
-	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
-	return false
-}
-
-// quality is the weight that an Accept header gives to a media type: that of the
-// most specific range that matches. No header at all accepts everything.
-func quality(accept, major, minor string) float64 {
-	if strings.TrimSpace(accept) == "" {
-		return 1
-	}
-	q, specific := 0.0, 0
-	for part := range strings.SplitSeq(accept, ",") {
-		name, params, _ := strings.Cut(part, ";")
-		s := 0
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case major + "/" + minor:
-			s = 3
-		case major + "/*":
-			s = 2
-		case "*/*":
-			s = 1
-		}
-		if s <= specific {
-			continue
-		}
-		q, specific = 1, s
-		for param := range strings.SplitSeq(params, ";") {
-			if k, v, _ := strings.Cut(strings.TrimSpace(param), "="); strings.EqualFold(k, "q") {
-				q, _ = strconv.ParseFloat(v, 64) // what can't be read is refused: 0
-			}
+// chartBars returns the bars of a target's last results, the newest first and at the
+// right.
+func chartBars(results []Result, t *target) (bars []chartBar) {
+	slowest := time.Millisecond
+	for i := len(results) - 1; i >= 0 && len(bars) < maxBars; i-- {
+		if r := results[i]; r.Method == t.Method && r.URL == t.url.String() {
+			slowest = max(slowest, r.Duration)
+			bars = append(bars, chartBar{H: float64(r.Duration), Warm: r.Warm, Title: formatDuration(r.Duration)})
 		}
 	}
-	return q
+	for i := range bars {
+		bars[i].X = float64((maxBars - 1 - i) * barStep)
+		bars[i].H = max(minBarHeight, barHeight*bars[i].H/float64(slowest))
+		bars[i].Y = barHeight - bars[i].H
+	}
+	return bars
 }
