@@ -85,9 +85,27 @@ type Config struct {
 	Presence Presence
 
 	// Salt makes Event.Session, and the session in the logs, the same in all
-	// processes that have the same Salt. It need not be secret, because tokens
-	// cannot be guessed. Default: "", another name in each process.
+	// processes that have the same Salt. It must be secret with Identify, because
+	// users can be guessed; else it need not be. Default: "", another name in each
+	// process.
 	Salt string
+
+	// Identify returns the user of the session in ctx, "" for a guest. Pages get a
+	// stamp of it, from which the user cannot be found, so that a tab can notice
+	// that another user has signed in; Event.User has it for EventHere. It is called
+	// once for each page that gets the script, with the session as the handler left
+	// it, and again for a conditional request. With Inject alone it is not called.
+	// It needs Salt, the same in all instances. Default: nil.
+	Identify func(ctx context.Context) string
+
+	// IdleTimeout returns the idle timeout of the session in ctx, for an app in
+	// which users differ: remember me, administrators, kiosks. 0 means
+	// SessionManager.IdleTimeout, which must be set all the same. It is called when a
+	// session is touched, pinged or saved, with the session as the handler left it.
+	// A touch never makes a session shorter, and nothing outlives the deadline. Each
+	// ping then reads the session, a round trip more. With Inject alone pages have
+	// SessionManager.IdleTimeout. Default: nil.
+	IdleTimeout func(ctx context.Context) time.Duration
 
 	// Debug lets pages load the readable script, which logs each decision with
 	// its reason to the console. Default: false.
@@ -206,6 +224,8 @@ func (c *Config) check(sm *scs.SessionManager) error {
 	const wantURL = "Config.%s is %q; write a path such as %q, or a URL of http or https"
 	refuse(!isLink(c.LoginURL), wantURL, "LoginURL", c.LoginURL, "/login")
 	refuse(!isLink(c.LogoutURL), wantURL, "LogoutURL", c.LogoutURL, "/login")
+	refuse(c.Identify != nil && c.Salt == "",
+		"Config.Identify is set without Config.Salt, which keeps users from being guessed; write a secret that is the same in all instances")
 	refuse(sm.Store == nil,
 		"SessionManager.Store is nil; make the session manager with scs.New, or set its Store first")
 	refuse(sm.Codec == nil,
@@ -229,8 +249,7 @@ func (c *Config) checkSessionManager(sm *scs.SessionManager, log *slog.Logger) (
 	if sm.Lifetime < idle {
 		log.Error("keepalive: SessionManager.Lifetime is below IdleTimeout, so the session ends before it can be idle; write a longer Lifetime or a shorter IdleTimeout", "Lifetime", sm.Lifetime, "IdleTimeout", idle)
 	}
-	// The script takes a page's load for a touch that may have been skipped.
-	if c.WarnBefore > 0 && idle > 0 && c.WarnBefore >= idle-min(idle/20, time.Minute) {
+	if idle > 0 && !warnsInTime(c.WarnBefore, idle) {
 		log.Error("keepalive: Config.WarnBefore is not below SessionManager.IdleTimeout by a twentieth or a minute, so every page would warn at once; until then none does; write a shorter WarnBefore or a longer IdleTimeout", "WarnBefore", c.WarnBefore, "IdleTimeout", idle)
 		c.WarnBefore = 0
 	}
@@ -243,6 +262,10 @@ func (c *Config) checkSessionManager(sm *scs.SessionManager, log *slog.Logger) (
 	}
 	return usable
 }
+
+// warnsInTime reports whether pages do not warn at once. A page's load counts as
+// a touch, which may have been skipped.
+func warnsInTime(warnBefore, idle time.Duration) bool { return warnBefore < idle-leastGain(idle) }
 
 // isValidPath reports whether p is an absolute path below the root that ends with
 // a slash, and that needs no escaping anywhere.

@@ -77,6 +77,9 @@ type Event struct {
 	// UTF-8 of up to 2,000 bytes, but else anything.
 	Page string
 
+	// User is what Config.Identify returns, for EventHere.
+	User string
+
 	// Sent is the page's clock in milliseconds since 1970, for EventHere and
 	// EventLeave. It puts them in order: the report of a page that is left may
 	// arrive after that of the next page in the same tab. 0 where it is unknown.
@@ -103,6 +106,7 @@ const (
 	noticePolicy                    // a Content-Security-Policy is in the way
 	noticePayload                   // Config.Payload writes
 	noticeCompression               // a compressor runs inside
+	noticeIdentify                  // Config.Identify without LoadAndSave
 	noticeCount
 )
 

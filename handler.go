@@ -1,6 +1,7 @@
 package keepalive
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -107,18 +108,18 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	extend := r.Method == http.MethodPost
-	times, key, status := e.checkSession(w, r, extend, e.m.sessions.manager.IdleTimeout-inactive)
+	session, status := e.checkSession(w, r, extend, inactive)
 	var data []byte
 	if status == http.StatusOK && e.m.cfg.Payload != nil {
-		data, status = e.payload(w, r, key)
+		data, status = e.payload(w, r, session.key)
 	}
 	if status != http.StatusOK {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
 	h["Content-Type"] = jsonType
-	w.WriteHeader(status)                 // a router outside may have preset another
-	_, _ = w.Write(pingBody(times, data)) // the client has gone, or the answer is out
+	w.WriteHeader(status)                         // a router outside may have preset another
+	_, _ = w.Write(pingBody(session.times, data)) // the client has gone, or the answer is out
 }
 
 // pingBody is the JSON that a ping answers.
@@ -163,11 +164,11 @@ func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
 	if !allowMethods(w, r, "GET, HEAD") {
 		return
 	}
-	status, idle := http.StatusForbidden, e.m.sessions.manager.IdleTimeout
-	var refresh time.Duration
+	status, refresh := http.StatusForbidden, time.Duration(0)
 	if isFramed(r.Header) {
-		if _, _, status = e.checkSession(w, r, true, idle); status != http.StatusUnauthorized {
-			refresh = idle / 3
+		var session checkedSession
+		if session, status = e.checkSession(w, r, true, 0); status != http.StatusUnauthorized {
+			refresh = session.idle / 3
 		}
 	}
 	writeFrame(w, status, refresh)
@@ -194,6 +195,9 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 	}
 	// Observers may read from the session whose it is.
 	event.Kind, event.Request = EventHere, r.WithContext(ctx)
+	if e.m.cfg.Identify != nil {
+		event.User = e.m.cfg.Identify(ctx)
+	}
 	e.m.events.publish(event, key)
 	w.WriteHeader(status)
 }
@@ -282,33 +286,46 @@ func inactivity(form url.Values) (time.Duration, error) {
 	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil
 }
 
+// checkedSession is what checkSession knows of a session.
+type checkedSession struct {
+	key   string
+	idle  time.Duration // its idle timeout
+	times sessionTimes
+}
+
 // checkSession extends the request's session, or only reads its times, and
 // returns the status to answer: 200, 401 without a live session, or 503 with
-// Retry-After.
-func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend bool, idle time.Duration) (times sessionTimes, key string, status int) {
+// Retry-After. With Config.IdleTimeout it reads the session first.
+func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend bool, inactive time.Duration) (c checkedSession, status int) {
 	s := &e.m.sessions
 	s.insideSCS(r)
 	token := s.token(r)
-	key = s.key(token)
+	c.key, c.idle = s.key(token), s.manager.IdleTimeout
 	var err error
+	if token != "" && s.customIdle != nil {
+		var ctx context.Context
+		if ctx, token, err = s.load(r); err == nil {
+			c.idle = s.idleTimeout(ctx)
+		}
+	}
 	switch {
-	case token == "":
+	case token == "" || err != nil:
 	case extend:
-		if times, err = s.extend(r.Context(), key, idle); err == nil && times.found && !s.writesCookies.Load() {
-			err = s.resendCookie(w, r, token, times.deadline)
+		if c.times, err = s.extend(r.Context(), c.key, c.idle-inactive); err == nil && c.times.found && !s.writesCookies.Load() {
+			err = s.resendCookie(w, r, token, c.times.deadline)
 		}
 	default:
-		times, err = s.peek(r.Context(), key)
+		c.times, err = s.peek(r.Context(), c.key, c.idle)
 	}
 	switch {
 	case err != nil:
-		return times, key, e.unavailable(w, r, key, err)
-	case !times.found || !time.Now().Before(times.deadline):
-		return times, key, e.gone(r, key)
+		return c, e.unavailable(w, r, c.key, err)
+	case !c.times.found || !time.Now().Before(c.times.deadline):
+		return c, e.gone(r, c.key)
 	case extend:
-		e.m.events.publish(Event{Kind: EventPing, Request: r, Expiry: times.expiry, Deadline: times.deadline}, key)
+		e.m.events.publish(Event{Kind: EventPing, Request: r, Expiry: c.times.expiry, Deadline: c.times.deadline}, c.key)
 	}
-	return times, key, http.StatusOK
+	return c, http.StatusOK
 }
 
 // unavailable reports an error of the store, and returns the status for it.

@@ -98,6 +98,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if err := m.sessions.init(sm, &m.events); err != nil {
 		return nil, err
 	}
+	m.sessions.customIdle = cfg.IdleTimeout
 	m.pages.script = scriptFor(cfg.Presence)
 	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, blankExpired: cfg.BlankExpired}
 	return m, nil
@@ -111,7 +112,11 @@ func (m *Manager) start() {
 		m.cfg.ErrorFunc = sm.ErrorFunc
 	}
 	m.pages.disabled = !m.cfg.checkSessionManager(sm, m.events.log())
-	t := tag{
+	var frame []byte
+	if m.cfg.NoScript && sm.IdleTimeout > 0 {
+		frame = frameElement(m.cfg.PublicPath)
+	}
+	m.pages.start(tag{
 		path:          m.cfg.PublicPath,
 		debug:         m.cfg.Debug,
 		idle:          sm.IdleTimeout,
@@ -120,13 +125,7 @@ func (m *Manager) start() {
 		warnBefore:    m.cfg.WarnBefore,
 		blankExpired:  m.cfg.BlankExpired,
 		presence:      m.cfg.Presence,
-	}
-	var frame []byte
-	if m.cfg.NoScript && sm.IdleTimeout > 0 {
-		frame = frameElement(m.cfg.PublicPath)
-	}
-	m.pages.withSession = t.insertion(m.pages.script, true, frame)
-	m.pages.anonymous = t.insertion(m.pages.script, false, nil)
+	}, frame)
 }
 
 // Path returns Config.Path, for mounting Handler:

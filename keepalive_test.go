@@ -2,6 +2,7 @@ package keepalive_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -49,6 +50,7 @@ func TestNewRefuses(t *testing.T) {
 		{name: "logout as data", cfg: keepalive.Config{LogoutURL: "data:text/html,x"}, want: []string{"Config.LogoutURL"}},
 		{name: "logout without a host", cfg: keepalive.Config{LogoutURL: "https:x"}, want: []string{"Config.LogoutURL"}},
 		{name: "logout that is no URL", cfg: keepalive.Config{LogoutURL: "http://%zz"}, want: []string{"Config.LogoutURL"}},
+		{name: "users without a salt", cfg: keepalive.Config{Identify: func(context.Context) string { return "" }}, want: []string{"Config.Identify is set without Config.Salt"}},
 		{name: "no store", edit: func(sm *scs.SessionManager) { sm.Store = nil }, want: []string{"Store is nil"}},
 		{
 			name: "everything at once", cfg: keepalive.Config{Path: "x", WarnBefore: 1, Mode: 9, LoginURL: ":"},

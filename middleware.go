@@ -133,7 +133,7 @@ type response struct {
 	passive     bool   // the request must not extend its session
 	// askedUncompressed is set where Accept-Encoding was taken away.
 	askedUncompressed bool
-	hasSession        bool   // the page has one; known when the header goes out
+	saved             saved  // known when the header goes out
 	skipReason        string // why nothing is to be put in, known before the handler runs
 }
 
@@ -147,7 +147,7 @@ func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool
 	}
 	res.writer.Init(w, res)
 	if res.skipReason != otherWriter {
-		res.r, res.askedUncompressed = res.writer.Prepare(res.r, isCopy, res.skipReason != "", res.expected())
+		res.r, res.askedUncompressed = res.writer.Prepare(res.r, isCopy, res.skipReason != "", res.expected)
 	}
 	res.writer.Serve(next, res.r)
 }
@@ -155,12 +155,20 @@ func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool
 // expected returns what would go into the page if the handler changed nothing
 // about the session.
 func (res *response) expected() *inject.Insertion {
-	hasSession := res.token != ""
+	loaded := saved{hasSession: res.token != ""}
 	if !res.ownsSession {
-		hasSession = res.m.sessions.cookieInUse(nil, res.r)
+		loaded = res.guessSession(nil)
+	} else if loaded.hasSession {
+		loaded.idle = res.m.sessions.idleTimeout(res.r.Context())
 	}
-	ins, _ := res.insertion(hasSession)
+	ins, _ := res.insertion(loaded)
 	return ins
+}
+
+// guessSession goes by the cookies where the session itself is not ours.
+func (res *response) guessSession(h http.Header) saved {
+	s := &res.m.sessions
+	return saved{hasSession: s.cookieInUse(h, res.r), idle: s.manager.IdleTimeout}
 }
 
 // configuredSkip returns why the configuration leaves the response as it is, ""
@@ -184,7 +192,7 @@ func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
 		return nil
 	}
 	s := &res.m.sessions
-	if res.hasSession, err = s.save(w, res.r, res.token, res.passive); err != nil {
+	if res.saved, err = s.save(w, res.r, res.token, res.passive); err != nil {
 		res.m.events.storeFailed(res.r, s.key(res.token), "the store could not save a session", err)
 	}
 	return err
@@ -198,23 +206,39 @@ func (res *response) AnswerError(w http.ResponseWriter, err error) {
 // Insertion implements inject.Hooks.
 func (res *response) Insertion(h http.Header) (*inject.Insertion, string) {
 	if !res.ownsSession && res.skipReason == "" {
-		res.hasSession = res.m.sessions.cookieInUse(h, res.r)
+		res.saved = res.guessSession(h)
 	}
-	return res.insertion(res.hasSession)
+	return res.insertion(res.saved)
 }
 
-// insertion returns what goes into a page with a session or without, or nil and
-// the reason why nothing does.
-func (res *response) insertion(hasSession bool) (*inject.Insertion, string) {
+// insertion returns what goes into a page of this session, or nil and the reason
+// why nothing does.
+func (res *response) insertion(session saved) (*inject.Insertion, string) {
 	switch {
 	case res.skipReason != "":
 		return nil, res.skipReason
-	case hasSession:
-		return res.m.pages.withSession, ""
+	case session.hasSession:
+		return res.m.pages.insertion(session.idle, res.user()), ""
 	case res.m.cfg.Anonymous:
 		return res.m.pages.anonymous, ""
 	}
 	return nil, "no session"
+}
+
+// user returns the stamp of the session's user, nil where that is not known.
+func (res *response) user() *string {
+	m := res.m
+	if m.cfg.Identify == nil {
+		return nil
+	}
+	if !res.ownsSession {
+		if m.events.firstTime(noticeIdentify) {
+			m.events.log().Warn("keepalive: Config.Identify is not called without LoadAndSave, because Inject has no session; pages do not notice another user")
+		}
+		return nil
+	}
+	stamp := userStamp(m.cfg.Salt, m.cfg.Identify(res.r.Context()))
+	return &stamp
 }
 
 // Skipped implements inject.Hooks.
@@ -226,7 +250,7 @@ func (res *response) Skipped(reason string) {
 
 // Inserted implements inject.Hooks.
 func (res *response) Inserted(h http.Header, nonce string) {
-	if res.hasSession {
+	if res.saved.hasSession {
 		res.tracePage(true, "session")
 	} else {
 		res.tracePage(true, "Config.Anonymous")

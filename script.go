@@ -3,6 +3,7 @@ package keepalive
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/hmac"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -34,11 +35,45 @@ type pages struct {
 
 	// disabled is set where the configuration would do harm to pages.
 	disabled bool
-	// withSession and anonymous go into pages with and without a session.
+
+	tag   tag    // of pages whose session has the session manager's idle timeout
+	frame []byte // follows pages with a session, nil without Config.NoScript
+	// withSession goes into these, and anonymous into pages without a session.
 	withSession, anonymous *inject.Insertion
 }
 
-func (p *pages) hasFrame() bool { return len(p.withSession.Tail) > 0 }
+func (p *pages) hasFrame() bool { return p.frame != nil }
+
+// start makes what is the same for all pages.
+func (p *pages) start(t tag, frame []byte) {
+	p.tag, p.frame = t, frame
+	p.withSession, p.anonymous = t.insertion(p.script, true, frame), t.insertion(p.script, false, nil)
+}
+
+// insertion returns what goes into a page of a session with this idle timeout,
+// and of this user, nil where that is not known.
+func (p *pages) insertion(idle time.Duration, user *string) *inject.Insertion {
+	if idle == p.tag.idle && user == nil {
+		return p.withSession
+	}
+	t := p.tag
+	t.idle, t.user = idle, user
+	if !warnsInTime(t.warnBefore, idle) {
+		t.warnBefore = 0
+	}
+	return t.insertion(p.script, true, p.frame)
+}
+
+// userStamp names a user to the script, so that a tab can notice that another
+// user has signed in. It is "" for a guest. The salt keeps it from being guessed.
+func userStamp(salt, user string) string {
+	if user == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(salt))
+	_, _ = mac.Write([]byte("user\x00" + user)) // never fails
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))[:12]
+}
 
 // script is the page's side: the bytes to serve and the hash in their URL.
 type script struct {
@@ -80,6 +115,7 @@ type tag struct {
 	warnBefore    time.Duration
 	blankExpired  bool
 	presence      Presence
+	user          *string // the user's stamp, "" for a guest, nil without Config.Identify
 }
 
 // insertion returns the script element, with what follows the page. Without a
@@ -105,8 +141,16 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		attribute("warn", milliseconds(t.warnBefore)) +
 		attribute("blank", blank) +
 		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
-		`></script>`
+		t.userAttribute() + `></script>`
 	return inject.NewInsertion([]byte(element), len(start), tail)
+}
+
+// userAttribute differs from the others in that an empty value says something.
+func (t tag) userAttribute() string {
+	if t.user == nil {
+		return ""
+	}
+	return ` data-user="` + *t.user + `"`
 }
 
 func milliseconds(d time.Duration) string {

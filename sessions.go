@@ -28,6 +28,9 @@ type sessions struct {
 	manager *scs.SessionManager
 	events  *events
 
+	// customIdle is Config.IdleTimeout, nil for none.
+	customIdle func(context.Context) time.Duration
+
 	// contextKey is the key under which scs keeps a request's session.
 	contextKey any
 
@@ -185,29 +188,53 @@ func (s *sessions) loadNone(r *http.Request) (context.Context, error) {
 	return s.loader.Load(r.Context(), "")
 }
 
+// idleTimeout returns the idle timeout of the session in ctx, or that of the
+// session manager where there is none.
+func (s *sessions) idleTimeout(ctx context.Context) time.Duration {
+	if s.customIdle != nil && s.inContext(ctx) {
+		if idle := s.customIdle(ctx); idle > 0 {
+			return idle
+		}
+	}
+	return s.manager.IdleTimeout
+}
+
+// leastGain returns what a touch must gain, or it is skipped.
+func leastGain(idle time.Duration) time.Duration { return min(idle/20, time.Minute) }
+
+// saved is what is known of a session when the header goes out.
+type saved struct {
+	hasSession bool          // the response belongs to a live session
+	idle       time.Duration // its idle timeout
+}
+
 // save ends the request's session, where token is the one it was loaded with.
-// It runs once, before the header goes out. hasSession reports whether the
-// response belongs to a live session.
-func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (hasSession bool, err error) {
+// It runs once, before the header goes out.
+func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (after saved, err error) {
 	ctx := r.Context()
 	status := s.manager.Status(ctx)
 	if status != scs.Unmodified {
 		s.checkCookieUnset(w.Header())
 	}
 	switch {
-	case status == scs.Modified:
-		return s.commit(w, r, token, passive)
 	case status == scs.Destroyed:
 		s.manager.WriteSessionCookie(ctx, w, "", time.Time{})
 		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(token))
-		return false, nil
-	case token == "":
-		return false, nil
+		return saved{}, nil
+	case status == scs.Unmodified && token == "":
+		return saved{}, nil
+	}
+	after.idle = s.idleTimeout(ctx)
+	switch {
+	case status == scs.Modified:
+		after.hasSession, err = s.commit(w, r, token, after.idle, passive)
 	case passive:
 		s.traceNoTouch(r, s.key(token), "passive")
-		return true, nil
+		after.hasSession = true
+	default:
+		after.hasSession = s.touch(r, token, after.idle)
 	}
-	return s.touch(r, token), nil
+	return after, err
 }
 
 // checkCookieUnset logs once that something further in has written the session
@@ -223,14 +250,13 @@ func (s *sessions) checkCookieUnset(h http.Header) {
 // touch extends a session that was only read, unless that gains too little. An
 // error of the store is reported and the page is served: the session is as it
 // was.
-func (s *sessions) touch(r *http.Request, token string) (hasSession bool) {
-	idle := s.manager.IdleTimeout
+func (s *sessions) touch(r *http.Request, token string, idle time.Duration) (hasSession bool) {
 	want, deadline := time.Now().Add(idle), s.manager.Deadline(r.Context())
 	if deadline.Before(want) {
 		want = deadline
 	}
 	key := s.key(token)
-	if idle <= 0 || !s.hints.claim(key, want, min(idle/20, time.Minute)) {
+	if idle <= 0 || !s.hints.claim(key, want, leastGain(idle)) {
 		s.traceNoTouch(r, key, "gains too little")
 		return true
 	}
@@ -257,7 +283,7 @@ func (s *sessions) traceNoTouch(r *http.Request, key, reason string) {
 }
 
 // commit writes a modified session, and the cookie.
-func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, passive bool) (hasSession bool, err error) {
+func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, idle time.Duration, passive bool) (hasSession bool, err error) {
 	ctx := r.Context()
 	if ctx.Err() != nil { // what a handler has done is not lost because its client hung up
 		var cancel context.CancelFunc
@@ -274,7 +300,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 	}
 	store := &commitStore{Store: s.store, loadedKey: loadedKey, passive: passive}
 	sm := *s.manager
-	sm.Store = store
+	sm.Store, sm.IdleTimeout = store, idle
 	if token, _, err = sm.Commit(ctx); err != nil {
 		return false, err
 	}

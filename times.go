@@ -24,9 +24,9 @@ type deadlineStore interface {
 
 // guess fills in an expiry that the store does not know: a quarter of the idle
 // timeout, so that a page asks again soon.
-func (s *sessions) guess(times sessionTimes) sessionTimes {
+func guess(times sessionTimes, idle time.Duration) sessionTimes {
 	if times.found && times.expiry.IsZero() {
-		times.guessed, times.expiry = true, time.Now().Add(s.manager.IdleTimeout/4)
+		times.guessed, times.expiry = true, time.Now().Add(idle/4)
 		if times.deadline.Before(times.expiry) {
 			times.expiry = times.deadline
 		}
@@ -55,7 +55,7 @@ func (s *sessions) extend(ctx context.Context, key string, idle time.Duration) (
 }
 
 // peek reads when a session ends, and extends nothing.
-func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, err error) {
+func (s *sessions) peek(ctx context.Context, key string, idle time.Duration) (times sessionTimes, err error) {
 	if _, ok := s.store.(deadlineStore); ok {
 		return s.extend(ctx, key, -maxInactive)
 	}
@@ -63,7 +63,7 @@ func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, er
 		return times, err
 	}
 	times, err = s.readDeadline(ctx, key, times)
-	return s.guess(times), err
+	return guess(times, idle), err
 }
 
 // readDeadline adds the deadline to times, from the session's data.

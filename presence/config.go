@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Config says who is tracked and how. The zero value of each field but Identify
-// is its default. Fields must be named in literals.
+// Config says who is tracked and how. The zero value of each field is its default.
+// Literals must name the fields.
 type Config struct {
 	_ [0]func()
 
@@ -21,7 +21,8 @@ type Config struct {
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
 	// The last user holds for all tabs of the session, and the last meta for all
-	// sessions of the user. Required.
+	// sessions of the user. Default: the user that keepalive.Config.Identify returns,
+	// and no meta; without either nobody is tracked.
 	Identify func(r *http.Request) (user string, meta any)
 
 	// TTL is how long a tab stays after its last beat, from 3 minutes to 12 hours.
@@ -84,18 +85,14 @@ type Gone struct {
 
 // complete sets the defaults and returns all problems.
 func (c *Config) complete() error {
-	var errs []error
-	if c.Identify == nil {
-		errs = append(errs, errors.New("presence: Config.Identify is nil; write a function that names the user of a request, as nobody else is tracked"))
-	}
-	return errors.Join(append(errs,
+	return errors.Join(
 		complete("TTL", &c.TTL, 5*time.Minute, 3*time.Minute, 12*time.Hour),
 		complete("Grace", &c.Grace, 10*time.Second, time.Second, time.Hour),
 		complete("MaxTabs", &c.MaxTabs, 32, 1, 1000),
 		complete("MaxTotal", &c.MaxTotal, 200_000, 1, 1<<30),
 		complete("MaxPath", &c.MaxPath, 256, 1, 8192),
 		complete("Buffer", &c.Buffer, 1024, 1, 1<<20),
-	)...)
+	)
 }
 
 // complete sets a field that is zero to its default, and checks its range.

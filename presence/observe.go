@@ -3,7 +3,6 @@ package presence
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/seed4a306b22/keepalive"
@@ -24,7 +23,7 @@ import (
 func (t *Tracker) Observe(e keepalive.Event) {
 	switch e.Kind {
 	case keepalive.EventHere:
-		t.beat(e.Request, t.newRecord(e))
+		t.beat(e, t.newRecord(e))
 	case keepalive.EventLeave:
 		r := t.newRecord(e)
 		r.leave = true
@@ -40,13 +39,16 @@ func (t *Tracker) newRecord(e keepalive.Event) record {
 	return record{session: e.Session, tab: e.Tab, path: t.cleanPath(e.Page), sent: e.Sent}
 }
 
-// beat applies the beat of a request. Most beats change nothing that is shown, and
+// beat applies the beat of an event. Most beats change nothing that is shown, and
 // need no Identify.
-func (t *Tracker) beat(req *http.Request, r record) {
+func (t *Tracker) beat(e keepalive.Event, r record) {
 	if r.session == "" || !validTab(r.tab) || t.apply(r) != needsUser {
 		return
 	}
-	name, meta := t.cfg.Identify(req)
+	name, meta := e.User, any(nil)
+	if t.cfg.Identify != nil {
+		name, meta = t.cfg.Identify(e.Request)
+	}
 	if name == "" {
 		t.endSession(r.session) // which may have had a user before
 		return

@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -21,14 +22,29 @@ import (
 
 // Events come from keepalive as an app sees them: nothing but Observer is set.
 func TestObserver(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		t.Run(fmt.Sprintf("own Identify %v", own), func(t *testing.T) { testObserver(t, own) })
+	}
+}
+
+// testObserver lets the tracker ask for the user itself, or keepalive.
+func testObserver(t *testing.T, own bool) {
 	sessions := scs.New()
 	sessions.Store = memstore.NewWithCleanupInterval(0)
 	sessions.IdleTimeout = 20 * time.Minute
 	synctest.Test(t, func(t *testing.T) {
-		tracker := newTracker(t, presence.Config{Identify: func(r *http.Request) (string, any) {
-			return sessions.GetString(r.Context(), "user"), nil
-		}})
-		km, err := keepalive.New(sessions, keepalive.Config{Presence: keepalive.PresencePath, Observer: tracker.Observe})
+		user := func(ctx context.Context) string { return sessions.GetString(ctx, "user") }
+		cfg, kcfg := presence.Config{}, keepalive.Config{Presence: keepalive.PresencePath}
+		if own {
+			cfg.Identify = func(r *http.Request) (string, any) { return user(r.Context()), nil }
+		} else {
+			kcfg.Identify, kcfg.Salt = user, "secret"
+		}
+		tracker, err := presence.New(cfg)
+		require.NoError(t, err)
+		defer tracker.Close()
+		kcfg.Observer = tracker.Observe
+		km, err := keepalive.New(sessions, kcfg)
 		require.NoError(t, err)
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /sign-in", func(_ http.ResponseWriter, r *http.Request) {

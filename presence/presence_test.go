@@ -84,10 +84,10 @@ func TestNew(t *testing.T) {
 		errs []string // none: it is valid
 	}{
 		{name: "defaults", cfg: presence.Config{Identify: identify}},
-		{name: "nobody to identify", errs: []string{"Config.Identify is nil"}},
+		{name: "users from keepalive", cfg: presence.Config{}},
 		{name: "shorter than the slowest beat", cfg: presence.Config{Identify: identify, TTL: 2 * time.Minute}, errs: []string{"Config.TTL is 2m0s; write 3m0s to 12h0m0s"}},
 		{name: "every problem", cfg: presence.Config{TTL: -1, Grace: -1, MaxTabs: -1, MaxTotal: -1, MaxPath: 1 << 20, Buffer: -1},
-			errs: []string{"Identify", "TTL", "Grace", "MaxTabs", "MaxTotal", "MaxPath", "Buffer"}},
+			errs: []string{"TTL", "Grace", "MaxTabs", "MaxTotal", "MaxPath", "Buffer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -87,12 +87,13 @@ func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
 // A request for HTML loses it, so that a page which is fetched or compressed
 // further in arrives readable; not with skip, where nothing goes into the page.
 // The tags that a client has of changed pages become those of the handler.
-// expected is what would go into the page as far as is known, nil for nothing.
+// expected returns what would go into the page as far as is known, nil for
+// nothing. It is called for conditional requests only.
 //
 // It changes a copy, because middleware outside may still read the original, also
 // from another goroutine. isCopy reports that r itself is such a copy already; its
 // header is copied all the same.
-func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected *Insertion) (prepared *http.Request, uncompressed bool) {
+func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected func() *Insertion) (prepared *http.Request, uncompressed bool) {
 	uncompressed = !skip && r.Header["Accept-Encoding"] != nil && acceptsHTML(r.Header)
 	conditional := isConditional(r.Header)
 	if !uncompressed && !conditional {
@@ -107,7 +108,7 @@ func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected *Insertion
 		delete(r.Header, "Accept-Encoding")
 	}
 	if conditional {
-		w.conditions = editConditions(r.Method, r.Header, expected)
+		w.conditions = editConditions(r.Method, r.Header, expected())
 	}
 	return r, uncompressed
 }

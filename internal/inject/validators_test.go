@@ -40,7 +40,7 @@ func serveWith(next http.Handler, ins *inject.Insertion, method string, header .
 	w := httptest.NewRecorder()
 	var iw inject.Writer
 	iw.Init(w, insertionHooks{ins})
-	prepared, _ := iw.Prepare(r, false, ins == nil, ins)
+	prepared, _ := iw.Prepare(r, false, ins == nil, func() *inject.Insertion { return ins })
 	iw.Serve(next, prepared)
 	return w.Result()
 }
