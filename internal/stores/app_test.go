@@ -130,7 +130,7 @@ func TestLogoutOfClientThatHangsUp(t *testing.T) {
 			require.Eventually(t, func() bool {
 				_, _, found := apptest.Stored(t, sm, c.Token)
 				return !found
-			}, 10*time.Second, time.Millisecond)
+			}, patience, time.Millisecond)
 		}
 	})
 }

@@ -52,12 +52,12 @@ func RedisCluster(tb testing.TB, masters int) []*Server {
 	const slots = 16384
 	do := func(s *Server, args ...string) string {
 		tb.Helper()
-		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		conn, err := net.DialTimeout("tcp", s.Addr, patience)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		reply, err := redisDo(conn, args...)
 		if err == nil && strings.HasPrefix(reply, "-") {
 			err = fmt.Errorf("%v: %s", args, reply)
