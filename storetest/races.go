@@ -101,7 +101,7 @@ func checkLeft(st keepalive.Store, x session, from time.Time, rs ...rival) error
 	}
 	data, found, err := st.Find(x.key)
 	if err != nil || !found {
-		return fmt.Errorf("Find reports that a live session is gone (error: %v)", err)
+		return fmt.Errorf("a live session is gone according to Find (error: %v)", err)
 	}
 	writes := func(r rival) bool { return !bytes.Equal(r.after.data, x.data) }
 	written := slices.ContainsFunc(rs, writes)

@@ -213,7 +213,7 @@ func (x session) commit(st keepalive.Store) error { return st.Commit(x.key, x.da
 func (x session) replace(st keepalive.Store) error {
 	found, err := st.Replace(context.Background(), x.key, x.data, x.expiry)
 	if err == nil && !found {
-		err = errors.New("Replace reports that a live session is gone")
+		err = errors.New("a live session is gone according to Replace")
 	}
 	return err
 }
@@ -226,7 +226,7 @@ func (x session) touch(st keepalive.Store, idle time.Duration) (time.Time, error
 	case err != nil:
 		return expiry, fmt.Errorf("in Touch: %w", err)
 	case !found:
-		return expiry, errors.New("Touch reports that a live session is gone")
+		return expiry, errors.New("a live session is gone according to Touch")
 	}
 	return expiry, between("Touch's answer", expiry, x.touched(from, idle), x.touched(time.Now(), idle))
 }
@@ -239,7 +239,7 @@ func (x session) check(st keepalive.Store, from, to time.Time) error {
 	case err != nil:
 		return fmt.Errorf("in Find: %w", err)
 	case !found:
-		return errors.New("Find reports that a live session is gone")
+		return errors.New("a live session is gone according to Find")
 	case !bytes.Equal(data, x.data):
 		return errors.New("the session's data is not what was last written")
 	}
@@ -248,7 +248,7 @@ func (x session) check(st keepalive.Store, from, to time.Time) error {
 	case err != nil:
 		return fmt.Errorf("in Expiry: %w", err)
 	case !found:
-		return errors.New("Expiry reports that a live session is gone")
+		return errors.New("a live session is gone according to Expiry")
 	}
 	return between("Expiry's answer", expiry, from, to)
 }
