@@ -191,7 +191,7 @@ var brokenTouches = []brokenStore{
 		})
 	}, "Touch/back to the deadline; Touch/past the deadline"},
 
-	{"touch says gone when it gains nothing", func(f *faulty, m memory) {
+	{"touch reports gone when it gains nothing", func(f *faulty, m memory) {
 		f.touch = func(ctx context.Context, key string, idle time.Duration, deadline deadlineFunc) (time.Time, bool, error) {
 			before, _ := m.get(key)
 			expiry, found, err := m.Touch(ctx, key, idle, deadline)
@@ -199,7 +199,7 @@ var brokenTouches = []brokenStore{
 		}
 	}, "Touch/never backwards; Touch/idle zero"},
 
-	{"touch says gone when the data has changed", func(f *faulty, m memory) {
+	{"touch reports gone when the data has changed", func(f *faulty, m memory) {
 		f.touch = readAndWrite(m, func(key string, r row, idle time.Duration, end time.Time) (expiry time.Time, found bool) {
 			found = m.update(key, func(now *row) bool {
 				expiry = clamp(now.expiry, idle, end)

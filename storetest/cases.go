@@ -11,7 +11,7 @@ import (
 )
 
 // century is longer than any idle timeout, and farther than some storages can
-// tell time. A page that reports its user's inactivity can take a touch as far
+// represent. A page that reports its user's inactivity can take a touch as far
 // into the past.
 const century = 100 * 365 * 24 * time.Hour
 

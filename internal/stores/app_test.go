@@ -135,7 +135,7 @@ func TestLogoutOfClientThatHangsUp(t *testing.T) {
 	})
 }
 
-// With scs's own store of a shared storage, New says what to import instead.
+// With scs's own store of a shared storage, New logs what to import instead.
 func TestNamesTheImport(t *testing.T) {
 	imports := map[string]string{
 		"Redis": "goredisstore", "PostgreSQL": "pgxstore", "MariaDB": "mysqlstore", "SQLite": "sqlite3store",

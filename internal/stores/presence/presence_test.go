@@ -253,7 +253,7 @@ func BenchmarkTabs(b *testing.B) {
 			var spent time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
-				// Every beat changes the page, or it would be too soon to be told.
+				// Every beat changes the page, or the tracker would not publish it so soon.
 				if i++; i == n {
 					i, round = 0, round+1
 				}

@@ -43,7 +43,7 @@ func startGuard(dir string) (*guard, error) {
 	return &guard{cmd, in}, nil
 }
 
-// setStopped says which processes stand still. The signal that they get at the
+// setStopped records which processes stand still. The signal that they get at the
 // death of the test process would not end them while they do.
 func (g *guard) setStopped(death syscall.Signal, pids []int) error {
 	line := fmt.Sprint(int(death))

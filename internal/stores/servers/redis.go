@@ -23,7 +23,7 @@ func Redis(tb testing.TB, args ...string) *Server {
 		reply, err := redisDo(conn, "PING")
 		// One that wants a password works as well.
 		if err == nil && reply != "+PONG" && !strings.HasPrefix(reply, "-NOAUTH") {
-			err = fmt.Errorf("redis says %s", reply)
+			err = fmt.Errorf("redis answers %s", reply)
 		}
 		return err
 	}
