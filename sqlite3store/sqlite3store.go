@@ -74,18 +74,16 @@ func NewWithConfig(db *sql.DB, config Config) *SQLite3Store {
 // lockTimeout is how long a call waits for a lock.
 const lockTimeout = 5 * time.Second
 
-// run runs a statement, again while another one holds the lock. It ends with the
-// context even where the driver would go on waiting.
-func run[T any](ctx context.Context, do func(context.Context) (T, error)) (T, error) {
-	return touch.RunWithContext(ctx, func(ctx context.Context) (v T, err error) {
-		for end := time.Now().Add(lockTimeout); ; {
-			v, err = do(ctx)
-			if !isLocked(err) || ctx.Err() != nil || time.Now().After(end) {
-				return v, err
-			}
-			time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+// retryLocked runs a statement, again while another one holds the lock. It is
+// called within touch.RunWithContext, as drivers wait longer than the context.
+func retryLocked[T any](ctx context.Context, run func() (T, error)) (v T, err error) {
+	for end := time.Now().Add(lockTimeout); ; {
+		v, err = run()
+		if !isLocked(err) || ctx.Err() != nil || time.Now().After(end) {
+			return v, err
 		}
-	})
+		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+	}
 }
 
 // isLocked recognises SQLITE_BUSY and SQLITE_LOCKED by SQLite's messages for
@@ -100,36 +98,43 @@ func isLocked(err error) bool {
 }
 
 func (s *SQLite3Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return run(ctx, func(ctx context.Context) (int64, error) {
-		res, err := s.db.ExecContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		return res.RowsAffected()
+	return touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
+		return retryLocked(ctx, func() (int64, error) {
+			res, err := s.db.ExecContext(ctx, query, args...)
+			if err != nil {
+				return 0, err
+			}
+			return res.RowsAffected()
+		})
 	})
 }
 
-// row reads one row of one value. It reads to the end, where an UPDATE commits.
+// row reads one row of one value.
 func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any) (v T, found bool, err error) {
-	v, err = run(ctx, func(ctx context.Context) (v T, err error) {
-		rows, err := s.db.QueryContext(ctx, query, args...)
-		if err != nil {
-			return v, err
-		}
-		defer rows.Close()
-		if !rows.Next() {
-			return v, cmp.Or(rows.Err(), sql.ErrNoRows)
-		}
-		if err := rows.Scan(&v); err != nil {
-			return v, err
-		}
-		rows.Next()
-		return v, rows.Err()
+	v, err = touch.RunWithContext(ctx, func(ctx context.Context) (T, error) {
+		return retryLocked(ctx, func() (T, error) { return queryValue[T](ctx, s.db, query, args) })
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, false, nil
 	}
 	return v, err == nil, err
+}
+
+// queryValue reads one value. It reads to the end, where an UPDATE commits.
+func queryValue[T any](ctx context.Context, db *sql.DB, query string, args []any) (v T, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return v, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return v, cmp.Or(rows.Err(), sql.ErrNoRows)
+	}
+	if err := rows.Scan(&v); err != nil {
+		return v, err
+	}
+	rows.Next()
+	return v, rows.Err()
 }
 
 // The table's expiry is a Julian day, as SQLite's own julianday() computes it:
@@ -228,23 +233,27 @@ func digest(data []byte) string { return string(data) }
 
 // AllCtx returns the data of all live sessions by their tokens.
 func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	return run(ctx, func(ctx context.Context) (map[string][]byte, error) {
-		rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
-		if err != nil {
+	return touch.RunWithContext(ctx, func(ctx context.Context) (map[string][]byte, error) {
+		return retryLocked(ctx, func() (map[string][]byte, error) { return s.queryAll(ctx) })
+	})
+}
+
+func (s *SQLite3Store) queryAll(ctx context.Context) (map[string][]byte, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := make(map[string][]byte)
+	for rows.Next() {
+		var token string
+		var data []byte
+		if err := rows.Scan(&token, &data); err != nil {
 			return nil, err
 		}
-		defer rows.Close()
-		all := make(map[string][]byte)
-		for rows.Next() {
-			var token string
-			var data []byte
-			if err := rows.Scan(&token, &data); err != nil {
-				return nil, err
-			}
-			all[token] = data
-		}
-		return all, rows.Err()
-	})
+		all[token] = data
+	}
+	return all, rows.Err()
 }
 
 // Find is FindCtx without a context.

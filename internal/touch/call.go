@@ -31,7 +31,7 @@ func RunWithContext[T any](ctx context.Context, call func(context.Context) (T, e
 	if ctx.Done() == nil { // it never ends
 		return call(ctx)
 	}
-	v, err = await(ctx, func() (T, error) { return call(ctx) })
+	v, err = await(ctx, ctx, call)
 	return v, WithContextError(ctx, err)
 }
 
@@ -40,22 +40,23 @@ func RunWithContext[T any](ctx context.Context, call func(context.Context) (T, e
 // The caller waits no longer than ctx, whose error it gets then.
 func RunDetached(ctx context.Context, call func(context.Context) error) error {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), detachedTimeout)
-	_, err := await(ctx, func() (struct{}, error) {
+	_, err := await(ctx, detached, func(ctx context.Context) (struct{}, error) {
 		defer cancel()
-		return struct{}{}, call(detached)
+		return struct{}{}, call(ctx)
 	})
 	return err
 }
 
-// await runs call in the background and waits for it or for the context's end.
-func await[T any](ctx context.Context, call func() (T, error)) (v T, err error) {
+// await makes a call in the background, with a context of its own, and waits for
+// it or for the end of ctx.
+func await[T any](ctx, callCtx context.Context, call func(context.Context) (T, error)) (v T, err error) {
 	type result struct {
 		v   T
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		v, err := call()
+		v, err := call(callCtx)
 		done <- result{v, err}
 	}()
 	select {
