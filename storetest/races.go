@@ -120,11 +120,12 @@ func checkLeft(st keepalive.Store, x session, from time.Time, rs ...rival) error
 // collision is a rival that runs while a call is held.
 type collision struct {
 	rival
-	st    keepalive.Store
-	once  sync.Once
-	err   error
-	done  chan struct{}
-	early atomic.Bool // it had ended before the call went on
+	st       keepalive.Store
+	once     sync.Once
+	err      error
+	done     chan struct{}
+	early    atomic.Bool // it had ended before the call went on
+	previous *collision  // has to end before it starts; may be nil
 }
 
 func collide(r rival, st keepalive.Store) *collision {
@@ -136,6 +137,9 @@ func (c *collision) hold() {
 	c.once.Do(func() {
 		go func() {
 			defer close(c.done)
+			if c.previous != nil {
+				<-c.previous.done
+			}
 			c.err = c.do(c.st)
 		}()
 		select {
@@ -161,13 +165,16 @@ func frozen(h hazard, retry bool) func(*testing.T, subject) {
 			x := newSession(k, h.deadline, 5*time.Minute)
 			must(t, x.commit(s))
 			var ms []*collision
+			var first *collision
 			if retry {
 				y := x.filled()
-				ms = append(ms, collide(rival{do: y.commit}, s.other))
+				first = collide(rival{do: y.commit}, s.other)
+				ms = append(ms, first)
 				x = y
 			}
-			ms = append(ms, collide(h.rival(x), s.other))
-			last := ms[len(ms)-1]
+			last := collide(h.rival(x), s.other)
+			last.previous = first // also where the first one is slow
+			ms = append(ms, last)
 			from, asked := time.Now(), 0
 			expiry, found, err := s.Touch(t.Context(), x.key, idle, func(data []byte) (time.Time, error) {
 				deadline, err := x.read(data)
