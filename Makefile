@@ -1,36 +1,37 @@
-# make test does everything, on a fresh machine too. Plain `go test ./...` needs
-# nothing but Go.
+# `make test` does everything, on a fresh machine too. Plain `go test ./...` needs
+# nothing but Go. `make test/pgxstore` tests one module.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# The stores for databases, and what needs a driver, a browser, a build tool or
-# test data of others.
-STORES      := goredisstore pgxstore mysqlstore sqlite3store presence/redispresence
-EXAMPLES    := examples/redis examples/postgres examples/mysql examples/sqlite examples/csrf
-MODULES     := . $(STORES) $(EXAMPLES) internal/stores client/_generate internal/oracle internal/e2e
 FUZZTIME    := 20000x
+ROOT        := github.com/seed4a306b22/keepalive
+MODULES     := . $(patsubst ./%/go.mod,%,$(sort $(shell find . -mindepth 2 -name go.mod -not -path '*/node_modules/*')))
 # What the tests call, and the Debian packages that bring it.
-COMMANDS    := gcc chromium chromedriver firefox-esr WebKitWebDriver Xvfb redis-server mariadbd postgres
+COMMANDS    := gcc chromium chromedriver firefox-esr WebKitWebDriver Xvfb redis-server mariadbd postgres nginx haproxy
 PACKAGES    := gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver xvfb fonts-dejavu-core webext-ublock-origin-firefox \
-	redis-server mariadb-server postgresql
+	redis-server mariadb-server postgresql nginx-light haproxy
 # Servers of Debian's packages lie outside of many users' PATH.
 export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/postgresql/*/bin)))
+# Each module is built as its users build it, without the workspace of go.work.
+export GOWORK := off
 
-.PHONY: test test-long deps vet unit fuzz script nested stores bench
+.PHONY: test test-long deps format workspace types fuzz bench-once bench released require $(MODULES:%=check/%) $(MODULES:%=test/%)
+.NOTPARALLEL:
 
-test: deps vet unit script fuzz stores nested
+test: deps format workspace types $(MODULES:%=check/%) $(MODULES:%=test/%) fuzz bench-once
 
-# The counts that the README speaks of.
+# The counts that the documents speak of.
 test-long: export KEEPALIVE_ROUNDS = 20000
-test-long: deps unit
-	cd internal/stores && go test -count=1 -timeout 6h -v ./...
-	$(MAKE) bench
+test-long: TESTFLAGS = -race -timeout 6h -v
+test-long: deps test/. test/internal/stores bench
 
-# Installs what is missing where it may, else says what to install. A policy-rc.d
-# that says 101 keeps the packages from starting their servers: the tests start
-# their own.
+# Installs what is missing where it may, else says what to install. npm and nodejs
+# are asked for only where they are missing: Debian's would conflict with others.
+# A policy-rc.d that says 101 keeps the packages from starting their servers: the
+# tests start their own.
 deps:
-	@missing=; \
+	@missing=; packages="$(PACKAGES)"; \
 	for c in $(COMMANDS); do command -v $$c >/dev/null || missing="$$missing $$c"; done; \
+	for c in node npm; do command -v $$c >/dev/null || { missing="$$missing $$c"; node="nodejs npm"; }; done; \
 	ls -d /usr/share/mozilla/extensions/*/uBlock0@raymondhill.net >/dev/null 2>&1 || missing="$$missing uBlock-lists"; \
 	test -n "$$missing" || exit 0; \
 	echo "missing:$$missing"; \
@@ -39,45 +40,53 @@ deps:
 			trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
 			printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d; \
 		fi; \
-		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PACKAGES); \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$packages $$node; \
 	else \
-		echo "install them first, on Debian: apt-get install --no-install-recommends $(PACKAGES)"; exit 1; \
+		echo "install them first, on Debian: apt-get install --no-install-recommends $$packages $$node"; exit 1; \
 	fi
 
-vet:
+format:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
-	@for m in $(MODULES); do echo "vet $$m"; (cd $$m && go vet ./... && go run $(STATICCHECK) ./...) || exit 1; done
 
-unit:
-	go test -race ./...
+# go.work, which is for editors, lists every module.
+workspace:
+	@test $$(GOWORK= go list -m | wc -l) = $(words $(MODULES)) || { echo "go.work lacks a module: go work use -r ."; exit 1; }
 
-# The committed script is what the generator makes of its source, and plan()
-# keeps its promises.
-script:
-	cd client/_generate && go test -count=1 ./...
+$(MODULES:%=check/%): check/%:
+	cd $* && go mod tidy -diff && go build -o /dev/null ./... && go vet ./... && go run $(STATICCHECK) ./...
+
+# The types of the script's modules, and of keepalive.d.ts.
+types:
+	cd client/_types && npm ci --no-audit --no-fund --silent && npm test --silent
+
+# The time limit is for what hangs. Those that have little concurrency of ours, and
+# would take minutes longer with it, run without the race detector.
+TESTFLAGS := -race -timeout 60m
+test/client/_generate test/internal/oracle test/internal/e2e: TESTFLAGS := -timeout 60m
+$(MODULES:%=test/%): test/%:
+	cd $* && go test -count=1 $(TESTFLAGS) ./...
 
 # Every fuzz test, by count: the machine's speed must not change what is tested.
 fuzz:
-	@for m in . internal/oracle; do \
-		for p in $$(cd $$m && go list ./...); do \
-			for f in $$(cd $$m && go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-				echo "fuzz $$p $$f"; \
-				(cd $$m && go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $$p) || exit 1; \
-			done; \
-		done; \
+	@grep -rHo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]*' . | sort | \
+	while IFS=: read -r file func; do \
+		name=$${func#func }; echo "$$file $$name"; \
+		(cd $${file%/*} && go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .) || exit 1; \
 	done
 
-# The scanner against html5lib's inputs, and everything in real browsers.
-nested:
-	cd examples/csrf && go test -race -count=1 ./...
-	cd internal/oracle && go test -count=1 ./...
-	cd internal/e2e && go test -count=1 -timeout 20m -v ./...
-
-# The stores against real servers, which the tests start.
-stores:
-	cd internal/stores && go test -race -count=1 -timeout 20m ./...
+# The benchmarks against real servers go on working.
+bench-once:
 	cd internal/stores && go test -count=1 -run='^$$' -bench=. -benchtime=1x ./...
 
 bench:
 	go test -run='^$$' -bench=. -count=6 . ./presence
 	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h . ./presence
+
+# The stores of the last release with this tree's root, and the next release's
+# version in each go.mod: see RELEASING.md.
+released:
+	.ci/released
+
+require:
+	for m in $(MODULES); do if grep -q '$(ROOT) v' $$m/go.mod; then (cd $$m && go mod edit -require=$(ROOT)@$(VERSION)) || exit 1; fi; done
+	for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done

@@ -1,6 +1,6 @@
 module github.com/seed4a306b22/keepalive
 
-go 1.25
+go 1.25.0
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0

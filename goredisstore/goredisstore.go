@@ -30,13 +30,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/seed4a306b22/keepalive/internal/touch"
 )
 
 // RedisStore is a keepalive.Store. It is safe for concurrent use.
 type RedisStore struct {
-	client redis.UniversalClient
-	prefix string
-	hints  *hints
+	// client is called through touch.RunWithContext: go-redis alone waits for an
+	// answer that does not come until its own timeouts, three times by default.
+	client  redis.UniversalClient
+	prefix  string
+	toucher *touch.Toucher
 }
 
 // New returns a store with scs's key prefix, "scs:session:". The client stays
@@ -47,42 +50,17 @@ func New(client redis.UniversalClient) *RedisStore {
 
 // NewWithPrefix returns a store with another key prefix.
 func NewWithPrefix(client redis.UniversalClient, prefix string) *RedisStore {
-	return &RedisStore{client: client, prefix: prefix, hints: newHints()}
+	s := &RedisStore{client: client, prefix: prefix}
+	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Move: s.move})
+	return s
 }
 
 // forever is the expiry of a key that has none.
 var forever = time.Unix(0, math.MaxInt64)
 
-// within ends a call with its context. go-redis alone waits for an answer that
-// does not come until its own timeouts, three times by default. What has been
-// sent may still be carried out.
-func within[T any](ctx context.Context, call func(context.Context) (T, error)) (v T, err error) {
-	if err := ctx.Err(); err != nil {
-		return v, err
-	}
-	if ctx.Done() == nil {
-		return call(ctx)
-	}
-	type answer struct {
-		v   T
-		err error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		v, err := call(ctx)
-		done <- answer{v, err}
-	}()
-	select {
-	case a := <-done:
-		return a.v, because(ctx, a.err)
-	case <-ctx.Done():
-		return v, ctx.Err()
-	}
-}
-
 // FindCtx returns the data of a session.
 func (s *RedisStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	data, err = within(ctx, func(ctx context.Context) ([]byte, error) {
+	data, err = touch.RunWithContext(ctx, func(ctx context.Context) ([]byte, error) {
 		return s.client.Get(ctx, s.prefix+token).Bytes()
 	})
 	if errors.Is(err, redis.Nil) {
@@ -92,16 +70,16 @@ func (s *RedisStore) FindCtx(ctx context.Context, token string) (data []byte, fo
 }
 
 // set stores a session with SET; one whose time has passed is deleted, where
-// scs would make it immortal. found tells whether something was there, or was
+// scs would make it immortal. found reports whether something was there or was
 // written.
 func (s *RedisStore) set(ctx context.Context, token string, data []byte, expiry time.Time, options ...any) (found bool, err error) {
 	if !time.Now().Before(expiry) {
-		n, err := within(ctx, func(ctx context.Context) (int64, error) {
+		n, err := touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
 			return s.client.Del(ctx, s.prefix+token).Result()
 		})
 		return n > 0, err
 	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) {
+	_, err = touch.RunWithContext(ctx, func(ctx context.Context) (any, error) {
 		args := append([]any{"SET", s.prefix + token, data, "PXAT", expiry.UnixMilli()}, options...)
 		return s.client.Do(ctx, args...).Result()
 	})
@@ -126,13 +104,13 @@ func (s *RedisStore) Replace(ctx context.Context, key string, data []byte, expir
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *RedisStore) DeleteCtx(ctx context.Context, token string) error {
-	return finish(ctx, func(ctx context.Context) error { return s.client.Del(ctx, s.prefix+token).Err() })
+	return touch.RunDetached(ctx, func(ctx context.Context) error { return s.client.Del(ctx, s.prefix+token).Err() })
 }
 
 // Expiry returns when the session will end if nothing touches it. That of a key
 // that has lost its expiry lies in the far future, until a touch repairs it.
 func (s *RedisStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
-	at, err := within(ctx, func(ctx context.Context) (int64, error) {
+	at, err := touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
 		return s.client.Do(ctx, "PEXPIRETIME", s.prefix+key).Int64()
 	})
 	switch {
@@ -155,16 +133,16 @@ func (s *RedisStore) Touch(ctx context.Context, key string, idle time.Duration, 
 
 // TouchDeadline is Touch, and returns the session's deadline too.
 func (s *RedisStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
-	return s.hints.touch(ctx, s, key, idle, deadline)
+	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-// moveScript compares and moves in one step. It answers the expiry, or -2 when
-// there is no such session. A key without an expiry gets one, unless nothing is
-// to be extended.
+// moveScript checks the condition and moves the expiry in one step. It returns
+// the expiry, or -2 when there is no such session. A key without an expiry gets
+// one, unless nothing is to be extended.
 //
-// ARGV: the guard, how many bytes of the data it stands for (0: it is the digest
-// of all of it), the new expiry (0: extend nothing) and the deadline in
-// milliseconds.
+// ARGV: the condition's guard, how many bytes of the data it stands for (0: it
+// is the digest of all data), the new expiry (0: extend nothing) and the deadline
+// in milliseconds.
 var moveScript = redis.NewScript(`
 local n, next, deadline = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local have
@@ -183,18 +161,18 @@ if expiry ~= current then
 end
 return expiry`)
 
-func (s *RedisStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
-	guard := h.guard()
+func (s *RedisStore) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
+	guard := cond.Guard()
 	n := len(guard)
-	if h.whole {
+	if cond.IsDigest() {
 		n = 0
 	}
 	var want int64
 	if next.After(time.Now()) {
 		want = next.UnixMilli()
 	}
-	at, err := within(ctx, func(ctx context.Context) (int64, error) {
-		return moveScript.Run(ctx, s.client, []string{s.prefix + key}, guard, n, want, h.deadline.UnixMilli()).Int64()
+	at, err := touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
+		return moveScript.Run(ctx, s.client, []string{s.prefix + key}, guard, n, want, cond.Deadline().UnixMilli()).Int64()
 	})
 	if err != nil || at == -2 {
 		return expiry, false, err
@@ -203,14 +181,14 @@ func (s *RedisStore) move(ctx context.Context, key string, h hint, next time.Tim
 }
 
 func (s *RedisStore) head(ctx context.Context, key string) (head []byte, found bool, err error) {
-	head, err = within(ctx, func(ctx context.Context) ([]byte, error) {
-		return s.client.GetRange(ctx, s.prefix+key, 0, headSize-1).Bytes()
+	head, err = touch.RunWithContext(ctx, func(ctx context.Context) ([]byte, error) {
+		return s.client.GetRange(ctx, s.prefix+key, 0, touch.HeadSize-1).Bytes()
 	})
 	return head, len(head) > 0, err
 }
 
 // digest is the one that scripts in Redis can compute.
-func (s *RedisStore) digest(data []byte) string {
+func digest(data []byte) string {
 	sum := sha1.Sum(data)
 	return hex.EncodeToString(sum[:])
 }
@@ -223,7 +201,7 @@ func (s *RedisStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	scan := func(ctx context.Context, c redis.Cmdable) error {
 		var cursor uint64
 		for {
-			keys, next, err := c.Scan(ctx, cursor, glob.Replace(s.prefix)+"*", 1000).Result()
+			keys, next, err := c.Scan(ctx, cursor, escapeGlob.Replace(s.prefix)+"*", 1000).Result()
 			if err != nil {
 				return err
 			}
@@ -250,7 +228,7 @@ func (s *RedisStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 		}
 	}
 	each := func(ctx context.Context, c *redis.Client) error { return scan(ctx, c) }
-	_, err := within(ctx, func(ctx context.Context) (any, error) {
+	_, err := touch.RunWithContext(ctx, func(ctx context.Context) (any, error) {
 		switch c := s.client.(type) {
 		case *redis.ClusterClient:
 			return nil, c.ForEachMaster(ctx, each)
@@ -266,8 +244,8 @@ func (s *RedisStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, nil
 }
 
-// glob keeps a prefix from being taken for a pattern.
-var glob = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+// escapeGlob makes a prefix match itself only in a pattern of SCAN.
+var escapeGlob = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
 // Find is FindCtx without a context.
 func (s *RedisStore) Find(token string) ([]byte, bool, error) {

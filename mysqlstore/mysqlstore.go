@@ -21,8 +21,8 @@
 // best; to change it shifts the sessions that are there. The DSN's loc and
 // parseTime do not matter.
 //
-// Whether a session has expired is told by the server's clock, as in scs;
-// expiries are times of the app's clock, as deadlines are. A server whose clock
+// The server's clock decides whether a session has expired, as in scs; expiries
+// are times of the app's clock, as deadlines are. A server whose clock
 // is ahead ends sessions early by as much. The table's TIMESTAMP ends in 2038,
 // and its BLOB at 64 KB, where a server that is not strict cuts.
 package mysqlstore
@@ -33,20 +33,21 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	scsstore "github.com/alexedwards/scs/mysqlstore"
 	"github.com/go-sql-driver/mysql"
+	"github.com/seed4a306b22/keepalive/internal/touch"
 )
 
 // MySQLStore is a keepalive.Store. It is safe for concurrent use.
 type MySQLStore struct {
 	*scsstore.MySQLStore
-	hints *hints
+	toucher *touch.Toucher
+
 	mu    sync.Mutex
-	stmts map[string]*sql.Stmt
+	stmts map[string]*sql.Stmt // prepared, by their text
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The
@@ -59,36 +60,35 @@ func New(db *sql.DB) *MySQLStore {
 // NewWithCleanupInterval returns a store that removes expired sessions at
 // another interval, or never when it is 0.
 func NewWithCleanupInterval(db *sql.DB, cleanupInterval time.Duration) *MySQLStore {
-	return &MySQLStore{
+	s := &MySQLStore{
 		MySQLStore: scsstore.NewWithCleanupInterval(db, cleanupInterval),
-		hints:      newHints(),
 		stmts:      make(map[string]*sql.Stmt),
 	}
+	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
+	return s
 }
 
-// run prepares a statement, once, and runs it: again when the server has ended
-// it for the sake of another one, by which it has undone it.
-func (s *MySQLStore) run(ctx context.Context, query string, do func(*sql.Stmt) error) (err error) {
-	for range maxTries {
-		if err := ctx.Err(); err != nil {
+// run prepares a statement, once, and runs it: again if the server has undone it
+// to resolve a deadlock.
+func (s *MySQLStore) run(ctx context.Context, query string, do func(*sql.Stmt) error) error {
+	return touch.Retry(ctx, func() error {
+		stmt, err := s.prepare(ctx, query)
+		if err != nil {
 			return err
 		}
-		var stmt *sql.Stmt
-		if stmt, err = s.prepared(ctx, query); err == nil {
-			err = do(stmt)
-		}
-		var my *mysql.MySQLError
-		if !errors.As(err, &my) || my.Number != 1213 { // ER_LOCK_DEADLOCK
-			break
-		}
-		time.Sleep(rand.N(5 * time.Millisecond))
-	}
-	return because(ctx, err)
+		return do(stmt)
+	}, isDeadlock)
 }
 
-// prepared keeps a statement for as long as db is open: one that is prepared for
-// each call costs a round trip more.
-func (s *MySQLStore) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+func isDeadlock(err error) bool {
+	const lockDeadlock = 1213 // ER_LOCK_DEADLOCK
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && my.Number == lockDeadlock
+}
+
+// prepare keeps a statement for as long as db is open: one that is prepared for
+// each call costs another round trip.
+func (s *MySQLStore) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	stmt := s.stmts[query]
 	s.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *MySQLStore) exec(ctx context.Context, query string, args ...any) (res s
 	return res, err
 }
 
-// row reads one row, of one value.
+// row reads one row of one value.
 func (s *MySQLStore) row(ctx context.Context, to any, query string, args ...any) (found bool, err error) {
 	err = s.run(ctx, query, func(stmt *sql.Stmt) error { return stmt.QueryRowContext(ctx, args...).Scan(to) })
 	if errors.Is(err, sql.ErrNoRows) {
@@ -126,12 +126,13 @@ func (s *MySQLStore) row(ctx context.Context, to any, query string, args ...any)
 	return err == nil, err
 }
 
-// The statements. now is UTC at the moment when a row is looked at, after any
-// wait for its lock, where UTC_TIMESTAMP alone is when the statement began. The
-// two clocks that tell the difference are local ones, which jump with the zone by
-// multiples of a quarter of an hour: what is left of it lies within half of one.
-// Times go over as text, as the driver would shift them by the DSN's loc, and
-// come back as microseconds since 1970, which no setting changes.
+// The statements. now is UTC at the moment when a row is examined, after any wait
+// for its lock; UTC_TIMESTAMP alone is when the statement began. The difference
+// is taken from NOW and SYSDATE, which are local times: a change of the zone's
+// offset between them is a multiple of a quarter of an hour, and the remainder
+// modulo that is the wait. Times are sent as text, as the driver would shift them
+// by the DSN's loc, and come back as microseconds since 1970, which no setting
+// changes.
 const (
 	now = `UTC_TIMESTAMP(6) + INTERVAL
 		MOD(TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) + 86850000000, 900000000) - 450000000 MICROSECOND`
@@ -147,20 +148,21 @@ const (
 	deleteSQL = `DELETE FROM sessions WHERE token = ?`
 	allSQL    = `SELECT token, data FROM sessions WHERE ` + now + ` < expiry`
 
-	// LAST_INSERT_ID with a value makes that the insert id which the server
-	// answers with. It is set for a row that matches, and for no other, even if
-	// the row is not changed by it; the count of rows does not tell those apart.
+	// LAST_INSERT_ID with a value makes it the insert id of the server's answer.
+	// It is set only if a row matches, also if the update leaves that as it was;
+	// the count of affected rows is 0 in both cases.
 	answer     = `INTERVAL LAST_INSERT_ID(TIMESTAMPDIFF(MICROSECOND, ` + epoch + `, `
 	replaceSQL = `UPDATE sessions SET data = ?, expiry = ` + epoch + ` + ` + answer + stamp + `)) MICROSECOND` + live
 	moveSQL    = `UPDATE sessions SET expiry = ` + epoch + ` + ` + answer +
 		`LEAST(GREATEST(expiry, ` + stamp + `), ` + stamp + `))) MICROSECOND` + live + ` AND `
-	lookSQL   = expirySQL + ` AND `
+	peekSQL   = expirySQL + ` AND `
 	sameHead  = `LEFT(data, ?) = ?`
 	sameWhole = `SHA2(data, ?) = ?`
 )
 
-// text writes a time within what a TIMESTAMP can be compared with in any zone.
-func text(t time.Time) string {
+// formatTime writes a time, clamped to what a TIMESTAMP can be compared with in
+// any zone.
+func formatTime(t time.Time) string {
 	if first := time.Unix(24*60*60, 0); t.Before(first) {
 		t = first
 	}
@@ -178,21 +180,21 @@ func (s *MySQLStore) FindCtx(ctx context.Context, token string) (data []byte, fo
 
 // CommitCtx stores a session, whether or not there was one.
 func (s *MySQLStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	_, err := s.exec(ctx, commitSQL, token, data, text(expiry))
+	_, err := s.exec(ctx, commitSQL, token, data, formatTime(expiry))
 	return err
 }
 
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *MySQLStore) DeleteCtx(ctx context.Context, token string) error {
-	return finish(ctx, func(ctx context.Context) error {
+	return touch.RunDetached(ctx, func(ctx context.Context) error {
 		_, err := s.exec(ctx, deleteSQL, token)
 		return err
 	})
 }
 
-// changed reads the answer of an UPDATE.
-func changed(res sql.Result, err error) (expiry time.Time, found bool, _ error) {
+// updatedExpiry reads the answer of an UPDATE with LAST_INSERT_ID.
+func updatedExpiry(res sql.Result, err error) (expiry time.Time, found bool, _ error) {
 	if err != nil {
 		return expiry, false, err
 	}
@@ -206,7 +208,7 @@ func changed(res sql.Result, err error) (expiry time.Time, found bool, _ error) 
 // Replace stores data and expiry in place of a live session. It never creates
 // one.
 func (s *MySQLStore) Replace(ctx context.Context, key string, data []byte, expiry time.Time) (found bool, err error) {
-	_, found, err = changed(s.exec(ctx, replaceSQL, data, text(expiry), key))
+	_, found, err = updatedExpiry(s.exec(ctx, replaceSQL, data, formatTime(expiry), key))
 	return found, err
 }
 
@@ -234,31 +236,35 @@ func (s *MySQLStore) Touch(ctx context.Context, key string, idle time.Duration, 
 
 // TouchDeadline is Touch, and returns the session's deadline too.
 func (s *MySQLStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
-	return s.hints.touch(ctx, s, key, idle, deadline)
+	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-func (s *MySQLStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
-	guard := h.guard()
-	same, n := sameHead, len(guard)
-	if h.whole {
-		same, n = sameWhole, 256
+// where returns the comparison with a condition, and its arguments.
+func where(cond touch.Condition) (comparison string, n int, guard []byte) {
+	guard = cond.Guard()
+	if cond.IsDigest() {
+		return sameWhole, 256, guard
 	}
-	if !next.After(time.Now()) { // nothing to lock a row for
-		expiry, found, err = s.expiry(ctx, lookSQL+same, key, n, guard)
-		if err != nil || !found || !expiry.After(h.deadline) {
-			return expiry, found, err
-		}
-	}
-	return changed(s.exec(ctx, moveSQL+same, text(next), text(h.deadline), key, n, guard))
+	return sameHead, len(guard), guard
+}
+
+func (s *MySQLStore) peek(ctx context.Context, key string, cond touch.Condition) (expiry time.Time, found bool, err error) {
+	comparison, n, guard := where(cond)
+	return s.expiry(ctx, peekSQL+comparison, key, n, guard)
+}
+
+func (s *MySQLStore) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
+	comparison, n, guard := where(cond)
+	return updatedExpiry(s.exec(ctx, moveSQL+comparison, formatTime(next), formatTime(cond.Deadline()), key, n, guard))
 }
 
 func (s *MySQLStore) head(ctx context.Context, key string) (data []byte, found bool, err error) {
-	found, err = s.row(ctx, &data, headSQL, headSize, key)
+	found, err = s.row(ctx, &data, headSQL, touch.HeadSize, key)
 	return data, found, err
 }
 
-// digest is as SHA2 writes it.
-func (s *MySQLStore) digest(data []byte) string {
+// digest is what SHA2(data, 256) returns.
+func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

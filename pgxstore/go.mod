@@ -4,7 +4,9 @@ go 1.25.0
 
 require (
 	github.com/alexedwards/scs/pgxstore v0.0.0-20240316134038-7e11d57e8885
+	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/seed4a306b22/keepalive v0.0.0
 )
 
 require (
@@ -14,3 +16,5 @@ require (
 	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 )
+
+replace github.com/seed4a306b22/keepalive => ../

@@ -13,15 +13,14 @@
 // It needs PostgreSQL 11 and is tested with 15. Behind PgBouncer in transaction
 // mode the pool needs default_query_exec_mode=exec. Reads must go to the primary.
 //
-// Whether a session has expired is told by the server's clock, as in scs;
-// expiries are times of the app's clock, as deadlines are. A server whose clock
+// The server's clock decides whether a session has expired, as in scs; expiries
+// are times of the app's clock, as deadlines are. A server whose clock
 // is ahead ends sessions early by as much.
 //
-// A touch does not wait for the disk (synchronous_commit is off for it, and for
-// nothing else). A server that crashes may forget those of its last moments,
-// about 0.6 s by default: such a session has the expiry from before, and pages
-// ping at half of the time they have left. What a crash forgets can't bring
-// anything back.
+// A touch does not wait for the disk: synchronous_commit is off for it, and for
+// nothing else. A server that crashes may lose the touches of its last moments,
+// about 0.6 s by default. Such a session has its earlier expiry, and the next
+// ping extends it; a lost touch can't bring a session back.
 //
 // A touch writes some 400 bytes to the server's log. With rows of 1 to 2 KB it is
 // a whole row, unless the table's pages have room for it:
@@ -33,20 +32,20 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	scsstore "github.com/alexedwards/scs/pgxstore"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/seed4a306b22/keepalive/internal/touch"
 )
 
 // PostgresStore is a keepalive.Store. It is safe for concurrent use.
 type PostgresStore struct {
 	*scsstore.PostgresStore
-	pool  *pgxpool.Pool
-	hints *hints
+	pool    *pgxpool.Pool
+	toucher *touch.Toucher
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The pool
@@ -58,43 +57,36 @@ func New(pool *pgxpool.Pool) *PostgresStore {
 // NewWithCleanupInterval returns a store that removes expired sessions at
 // another interval, or never when it is 0.
 func NewWithCleanupInterval(pool *pgxpool.Pool, cleanupInterval time.Duration) *PostgresStore {
-	return &PostgresStore{scsstore.NewWithCleanupInterval(pool, cleanupInterval), pool, newHints()}
+	s := &PostgresStore{PostgresStore: scsstore.NewWithCleanupInterval(pool, cleanupInterval), pool: pool}
+	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
+	return s
 }
 
-// exec runs a statement and tells how many rows it has changed.
+// exec runs a statement and returns how many rows it has changed.
 func (s *PostgresStore) exec(ctx context.Context, sql string, args ...any) (int64, error) {
 	var tag pgconn.CommandTag
-	err := retry(ctx, func() (err error) {
+	err := touch.Retry(ctx, func() (err error) {
 		tag, err = s.pool.Exec(ctx, sql, args...)
 		return err
-	})
+	}, isConflict)
 	return tag.RowsAffected(), err
 }
 
 // row reads one row.
 func (s *PostgresStore) row(ctx context.Context, to []any, sql string, args ...any) (found bool, err error) {
-	err = retry(ctx, func() error { return s.pool.QueryRow(ctx, sql, args...).Scan(to...) })
+	err = touch.Retry(ctx, func() error { return s.pool.QueryRow(ctx, sql, args...).Scan(to...) }, isConflict)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// retry runs one statement again when the server has ended it for the sake of
-// another one: for a deadlock, or with an isolation level above the default.
-func retry(ctx context.Context, do func() error) (err error) {
-	for range maxTries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err = do()
-		var pg *pgconn.PgError
-		if !errors.As(err, &pg) || pg.Code != "40001" && pg.Code != "40P01" {
-			break
-		}
-		time.Sleep(rand.N(5 * time.Millisecond))
-	}
-	return because(ctx, err)
+// isConflict reports whether the server has undone a statement because of another
+// one: to resolve a deadlock, or with an isolation level above the default.
+func isConflict(err error) bool {
+	const serializationFailure, deadlockDetected = "40001", "40P01"
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == serializationFailure || pg.Code == deadlockDetected)
 }
 
 // FindCtx returns the data of a session.
@@ -113,7 +105,7 @@ func (s *PostgresStore) CommitCtx(ctx context.Context, token string, data []byte
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *PostgresStore) DeleteCtx(ctx context.Context, token string) error {
-	return finish(ctx, func(ctx context.Context) error {
+	return touch.RunDetached(ctx, func(ctx context.Context) error {
 		_, err := s.exec(ctx, `DELETE FROM sessions WHERE token = $1`, token)
 		return err
 	})
@@ -144,48 +136,51 @@ func (s *PostgresStore) Touch(ctx context.Context, key string, idle time.Duratio
 
 // TouchDeadline is Touch, and returns the session's deadline too.
 func (s *PostgresStore) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
-	return s.hints.touch(ctx, s, key, idle, deadline)
+	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-// What a touch does: on a session whose first bytes, or the digest of all of it,
-// are the guard. When it waits for another one's write it looks again at what
-// that has left (PostgreSQL, "Read Committed Isolation Level"). The setting is
-// for this statement's own transaction.
+// The statements of a touch: on a session whose first bytes, or the digest of all
+// of it, are the guard. An UPDATE that has waited for another write evaluates its
+// conditions again on the row which that has left (PostgreSQL, "Read Committed
+// Isolation Level"). The setting is for this statement's own transaction.
 const (
-	look = `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry AND `
+	peek = `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry AND `
 	move = `UPDATE sessions SET expiry = LEAST(GREATEST(expiry, $3::timestamptz), $4::timestamptz)
 		WHERE token = $1 AND clock_timestamp() < expiry AND `
 	sameHead  = `substring(data FROM 1 FOR length($2::bytea)) = $2::bytea`
 	sameWhole = `sha256(data) = $2::bytea`
 	answer    = ` RETURNING expiry, set_config('synchronous_commit', 'off', true)`
 
-	lookHead, lookWhole = look + sameHead, look + sameWhole
+	peekHead, peekWhole = peek + sameHead, peek + sameWhole
 	moveHead, moveWhole = move + sameHead + answer, move + sameWhole + answer
 )
 
-func (s *PostgresStore) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
-	lookSQL, moveSQL := lookHead, moveHead
-	if h.whole {
-		lookSQL, moveSQL = lookWhole, moveWhole
+// peek is there because an UPDATE writes a row even if it changes nothing.
+func (s *PostgresStore) peek(ctx context.Context, key string, cond touch.Condition) (expiry time.Time, found bool, err error) {
+	query := peekHead
+	if cond.IsDigest() {
+		query = peekWhole
 	}
-	guard := h.guard()
-	if !next.After(time.Now()) { // an UPDATE writes a row even if it is the same
-		found, err = s.row(ctx, []any{&expiry}, lookSQL, key, guard)
-		if err != nil || !found || !expiry.After(h.deadline) {
-			return expiry, found, err
-		}
+	found, err = s.row(ctx, []any{&expiry}, query, key, cond.Guard())
+	return expiry, found, err
+}
+
+func (s *PostgresStore) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
+	query := moveHead
+	if cond.IsDigest() {
+		query = moveWhole
 	}
-	found, err = s.row(ctx, []any{&expiry, nil}, moveSQL, key, guard, next, h.deadline)
+	found, err = s.row(ctx, []any{&expiry, nil}, query, key, cond.Guard(), next, cond.Deadline())
 	return expiry, found, err
 }
 
 func (s *PostgresStore) head(ctx context.Context, key string) (data []byte, found bool, err error) {
 	found, err = s.row(ctx, []any{&data}, `SELECT substring(data FROM 1 FOR $2::int) FROM sessions
-		WHERE token = $1 AND clock_timestamp() < expiry`, key, headSize)
+		WHERE token = $1 AND clock_timestamp() < expiry`, key, touch.HeadSize)
 	return data, found, err
 }
 
-func (s *PostgresStore) digest(data []byte) string {
+func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return string(sum[:])
 }
@@ -194,7 +189,7 @@ func (s *PostgresStore) digest(data []byte) string {
 func (s *PostgresStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	rows, err := s.pool.Query(ctx, `SELECT token, data FROM sessions WHERE clock_timestamp() < expiry`)
 	if err != nil {
-		return nil, because(ctx, err)
+		return nil, touch.WithContextError(ctx, err)
 	}
 	all := make(map[string][]byte)
 	var token string
@@ -204,7 +199,7 @@ func (s *PostgresStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, because(ctx, err)
+		return nil, touch.WithContextError(ctx, err)
 	}
 	return all, nil
 }

@@ -17,8 +17,8 @@
 //
 // SQLite has one writer at a time. While another one holds the lock a call tries
 // again, for 5 seconds or until its context ends, whether or not the database
-// has a busy timeout of its own. A touch writes the whole row, the data in it
-// too, as SQLite knows no smaller step.
+// has a busy timeout of its own. A touch rewrites the whole row with its data:
+// SQLite has no smaller unit.
 package sqlite3store
 
 import (
@@ -31,6 +31,7 @@ import (
 	"time"
 
 	scsstore "github.com/alexedwards/scs/sqlite3store"
+	"github.com/seed4a306b22/keepalive/internal/touch"
 )
 
 // Config is that of scs: the table's name and the interval at which expired
@@ -40,9 +41,9 @@ type Config = scsstore.Config
 // SQLite3Store is a keepalive.Store. It is safe for concurrent use.
 type SQLite3Store struct {
 	*scsstore.SQLite3Store
-	db    *sql.DB
-	table string
-	hints *hints
+	db      *sql.DB
+	table   string
+	toucher *touch.Toucher
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The
@@ -65,45 +66,29 @@ func NewWithConfig(db *sql.DB, config Config) *SQLite3Store {
 	if config.TableName == "" {
 		config.TableName = "sessions"
 	}
-	return &SQLite3Store{scsstore.NewWithConfig(db, config), db, config.TableName, newHints()}
+	s := &SQLite3Store{SQLite3Store: scsstore.NewWithConfig(db, config), db: db, table: config.TableName}
+	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
+	return s
 }
 
-// patience is how long a call without a deadline of its own waits for a lock.
-const patience = 5 * time.Second
+// lockTimeout is how long a call waits for a lock.
+const lockTimeout = 5 * time.Second
 
-// run runs a statement, again while another one holds the lock. It ends with the
-// context even where the driver would go on waiting.
-func run[T any](ctx context.Context, do func(context.Context) (T, error)) (v T, err error) {
-	if err := ctx.Err(); err != nil {
-		return v, err
-	}
-	type answer struct {
-		v   T
-		err error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		var a answer
-		for end := time.Now().Add(patience); ; {
-			a.v, a.err = do(ctx)
-			if !busy(a.err) || ctx.Err() != nil || time.Now().After(end) {
-				break
-			}
-			time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+// retryLocked runs a statement, again while another one holds the lock. It is
+// called within touch.RunWithContext, as drivers wait longer than the context.
+func retryLocked[T any](ctx context.Context, run func() (T, error)) (v T, err error) {
+	for end := time.Now().Add(lockTimeout); ; {
+		v, err = run()
+		if !isLocked(err) || ctx.Err() != nil || time.Now().After(end) {
+			return v, err
 		}
-		done <- a
-	}()
-	select {
-	case a := <-done:
-		return a.v, because(ctx, a.err)
-	case <-ctx.Done():
-		return v, ctx.Err()
+		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
 	}
 }
 
-// busy tells SQLITE_BUSY and SQLITE_LOCKED by SQLite's own words for them, which
-// drivers repeat: each has another type for its errors.
-func busy(err error) bool {
+// isLocked recognises SQLITE_BUSY and SQLITE_LOCKED by SQLite's messages for
+// them, which every driver passes on: their error types differ.
+func isLocked(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -113,31 +98,21 @@ func busy(err error) bool {
 }
 
 func (s *SQLite3Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return run(ctx, func(ctx context.Context) (int64, error) {
-		res, err := s.db.ExecContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		return res.RowsAffected()
+	return touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
+		return retryLocked(ctx, func() (int64, error) {
+			res, err := s.db.ExecContext(ctx, query, args...)
+			if err != nil {
+				return 0, err
+			}
+			return res.RowsAffected()
+		})
 	})
 }
 
-// row reads one row, of one value: to the end, where an UPDATE commits.
+// row reads one row of one value.
 func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any) (v T, found bool, err error) {
-	v, err = run(ctx, func(ctx context.Context) (v T, err error) {
-		rows, err := s.db.QueryContext(ctx, query, args...)
-		if err != nil {
-			return v, err
-		}
-		defer rows.Close()
-		if !rows.Next() {
-			return v, cmp.Or(rows.Err(), sql.ErrNoRows)
-		}
-		if err := rows.Scan(&v); err != nil {
-			return v, err
-		}
-		rows.Next()
-		return v, rows.Err()
+	v, err = touch.RunWithContext(ctx, func(ctx context.Context) (T, error) {
+		return retryLocked(ctx, func() (T, error) { return queryValue[T](ctx, s.db, query, args) })
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, false, nil
@@ -145,8 +120,25 @@ func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any)
 	return v, err == nil, err
 }
 
-// The table's expiry is a Julian day, as SQLite's own julianday() counts it: in
-// milliseconds, divided by those of a day.
+// queryValue reads one value. It reads to the end, where an UPDATE commits.
+func queryValue[T any](ctx context.Context, db *sql.DB, query string, args []any) (v T, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return v, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return v, cmp.Or(rows.Err(), sql.ErrNoRows)
+	}
+	if err := rows.Scan(&v); err != nil {
+		return v, err
+	}
+	rows.Next()
+	return v, rows.Err()
+}
+
+// The table's expiry is a Julian day, as SQLite's own julianday() computes it:
+// from whole milliseconds.
 const (
 	day   = 24 * 60 * 60 * 1000
 	epoch = 2440587*day + day/2 // 1970-01-01, in milliseconds
@@ -156,8 +148,8 @@ func julian(t time.Time) float64 { return float64(t.UnixMilli()+epoch) / day }
 
 func fromJulian(d float64) time.Time { return time.UnixMilli(int64(d*day+0.5) - epoch) }
 
-// live is what makes a session count. Its 'now' is read when the statement has
-// its lock.
+// live selects a session that has not expired. SQLite reads 'now' when the
+// statement has its lock.
 const live = ` WHERE token = ?1 AND julianday('now') < expiry`
 
 // FindCtx returns the data of a session.
@@ -174,7 +166,7 @@ func (s *SQLite3Store) CommitCtx(ctx context.Context, token string, data []byte,
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *SQLite3Store) DeleteCtx(ctx context.Context, token string) error {
-	return finish(ctx, func(ctx context.Context) error {
+	return touch.RunDetached(ctx, func(ctx context.Context) error {
 		_, err := s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
 		return err
 	})
@@ -211,51 +203,57 @@ func (s *SQLite3Store) Touch(ctx context.Context, key string, idle time.Duration
 
 // TouchDeadline is Touch, and returns the session's deadline too.
 func (s *SQLite3Store) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
-	return s.hints.touch(ctx, s, key, idle, deadline)
+	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-func (s *SQLite3Store) move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error) {
-	same := ` AND substr(data, 1, length(?2)) = ?2`
-	if h.whole {
-		same = ` AND data = ?2`
+// where selects a live session whose data meets a condition with the guard ?2.
+func where(cond touch.Condition) string {
+	if cond.IsDigest() {
+		return live + ` AND data = ?2`
 	}
-	guard := h.guard()
-	if !next.After(time.Now()) { // nothing to take the writer's lock for
-		expiry, found, err = s.expiry(ctx, `SELECT expiry FROM `+s.table+live+same, key, guard)
-		if err != nil || !found || !expiry.After(h.deadline) {
-			return expiry, found, err
-		}
-	}
-	return s.expiry(ctx, `UPDATE `+s.table+` SET expiry = MIN(MAX(expiry, ?3), ?4)`+live+same+` RETURNING expiry`,
-		key, guard, julian(next), julian(h.deadline))
+	return live + ` AND substr(data, 1, length(?2)) = ?2`
+}
+
+// peek is there because an UPDATE takes the writer's lock.
+func (s *SQLite3Store) peek(ctx context.Context, key string, cond touch.Condition) (expiry time.Time, found bool, err error) {
+	return s.expiry(ctx, `SELECT expiry FROM `+s.table+where(cond), key, cond.Guard())
+}
+
+func (s *SQLite3Store) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
+	return s.expiry(ctx, `UPDATE `+s.table+` SET expiry = MIN(MAX(expiry, ?3), ?4)`+where(cond)+` RETURNING expiry`,
+		key, cond.Guard(), julian(next), julian(cond.Deadline()))
 }
 
 func (s *SQLite3Store) head(ctx context.Context, key string) (data []byte, found bool, err error) {
-	return row[[]byte](ctx, s, `SELECT substr(data, 1, ?2) FROM `+s.table+live, key, headSize)
+	return row[[]byte](ctx, s, `SELECT substr(data, 1, ?2) FROM `+s.table+live, key, touch.HeadSize)
 }
 
 // digest is the data itself: SQLite has no digest, and no wire to save.
-func (s *SQLite3Store) digest(data []byte) string { return string(data) }
+func digest(data []byte) string { return string(data) }
 
 // AllCtx returns the data of all live sessions by their tokens.
 func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	return run(ctx, func(ctx context.Context) (map[string][]byte, error) {
-		rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
-		if err != nil {
+	return touch.RunWithContext(ctx, func(ctx context.Context) (map[string][]byte, error) {
+		return retryLocked(ctx, func() (map[string][]byte, error) { return s.queryAll(ctx) })
+	})
+}
+
+func (s *SQLite3Store) queryAll(ctx context.Context) (map[string][]byte, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := make(map[string][]byte)
+	for rows.Next() {
+		var token string
+		var data []byte
+		if err := rows.Scan(&token, &data); err != nil {
 			return nil, err
 		}
-		defer rows.Close()
-		all := make(map[string][]byte)
-		for rows.Next() {
-			var token string
-			var data []byte
-			if err := rows.Scan(&token, &data); err != nil {
-				return nil, err
-			}
-			all[token] = data
-		}
-		return all, rows.Err()
-	})
+		all[token] = data
+	}
+	return all, rows.Err()
 }
 
 // Find is FindCtx without a context.

@@ -11,7 +11,7 @@ import (
 )
 
 // century is longer than any idle timeout, and farther than some storages can
-// tell time. A page that reports its user's inactivity can take a touch as far
+// represent. A page that reports its user's inactivity can take a touch as far
 // into the past.
 const century = 100 * 365 * 24 * time.Hour
 
@@ -167,7 +167,7 @@ var cases = []testCase{
 				_, found, err := s.Find(x.key)
 				must(t, err)
 				if !found && time.Now().Before(x.expiry.Add(-precision)) {
-					t.Errorf("%s: Find says %v too early that the session is gone", x.name, time.Until(x.expiry))
+					t.Errorf("%s: Find reports %v too early that the session is gone", x.name, time.Until(x.expiry))
 				}
 			}
 		}
@@ -259,7 +259,7 @@ var cases = []testCase{
 			expiry, found, err := s.Touch(t.Context(), x.key, idle, func([]byte) (time.Time, error) { return x.deadline, nil })
 			must(t, err)
 			if !found {
-				t.Fatal("Touch says that a live session is gone")
+				t.Fatal("Touch reports that a live session is gone")
 			}
 			must(t, x.checkAll(s, expiry))
 		}

@@ -86,8 +86,8 @@ var hazards = []hazard{
 	}},
 }
 
-// checkLeft tells whether the store is as it must be when x was touched, between
-// from and now, beside rs. Of those that write, one has come last.
+// checkLeft returns an error unless the store is as it must be when x was touched,
+// between from and now, beside rs. Of those that write, one has come last.
 func checkLeft(st keepalive.Store, x session, from time.Time, rs ...rival) error {
 	for _, r := range rs {
 		if r.fresh != nil {
@@ -101,7 +101,7 @@ func checkLeft(st keepalive.Store, x session, from time.Time, rs ...rival) error
 	}
 	data, found, err := st.Find(x.key)
 	if err != nil || !found {
-		return fmt.Errorf("a live session is gone, says Find (error: %v)", err)
+		return fmt.Errorf("a live session is gone according to Find (error: %v)", err)
 	}
 	writes := func(r rival) bool { return !bytes.Equal(r.after.data, x.data) }
 	written := slices.ContainsFunc(rs, writes)
@@ -117,40 +117,44 @@ func checkLeft(st keepalive.Store, x session, from time.Time, rs ...rival) error
 	return errors.New("what another request wrote is lost")
 }
 
-// meeting is a rival that runs while a call is held.
-type meeting struct {
+// collision is a rival that runs while a call is held.
+type collision struct {
 	rival
-	st    keepalive.Store
-	once  sync.Once
-	err   error
-	done  chan struct{}
-	early atomic.Bool // it had ended before the call went on
+	st       keepalive.Store
+	once     sync.Once
+	err      error
+	done     chan struct{}
+	early    atomic.Bool // it had ended before the call went on
+	previous *collision  // has to end before it starts; may be nil
 }
 
-func meet(r rival, st keepalive.Store) *meeting {
-	return &meeting{rival: r, st: st, done: make(chan struct{})}
+func collide(r rival, st keepalive.Store) *collision {
+	return &collision{rival: r, st: st, done: make(chan struct{})}
 }
 
 // hold starts the rival, and waits until it has ended or waits for us.
-func (m *meeting) hold() {
-	m.once.Do(func() {
+func (c *collision) hold() {
+	c.once.Do(func() {
 		go func() {
-			defer close(m.done)
-			m.err = m.do(m.st)
+			defer close(c.done)
+			if c.previous != nil {
+				<-c.previous.done
+			}
+			c.err = c.do(c.st)
 		}()
 		select {
-		case <-m.done:
-			m.early.Store(true)
+		case <-c.done:
+			c.early.Store(true)
 		case <-time.After(patience):
 		}
 	})
 }
 
-// end lets the rival end, when the call has.
-func (m *meeting) end() error {
-	m.hold()
-	<-m.done
-	return m.err
+// end waits for the rival when the call has ended.
+func (c *collision) end() error {
+	c.hold()
+	<-c.done
+	return c.err
 }
 
 // frozen holds a touch when it has asked for the deadline. With retry it does so
@@ -160,14 +164,17 @@ func frozen(h hazard, retry bool) func(*testing.T, subject) {
 		each(t, fewKinds, func(t *testing.T, k kind) {
 			x := newSession(k, h.deadline, 5*time.Minute)
 			must(t, x.commit(s))
-			var ms []*meeting
+			var ms []*collision
+			var first *collision
 			if retry {
 				y := x.filled()
-				ms = append(ms, meet(rival{do: y.commit}, s.other))
+				first = collide(rival{do: y.commit}, s.other)
+				ms = append(ms, first)
 				x = y
 			}
-			ms = append(ms, meet(h.rival(x), s.other))
-			last := ms[len(ms)-1]
+			last := collide(h.rival(x), s.other)
+			last.previous = first // also where the first one is slow
+			ms = append(ms, last)
 			from, asked := time.Now(), 0
 			expiry, found, err := s.Touch(t.Context(), x.key, idle, func(data []byte) (time.Time, error) {
 				deadline, err := x.read(data)
@@ -197,7 +204,7 @@ func frozen(h hazard, retry bool) func(*testing.T, subject) {
 			case last.gone && early && found:
 				t.Error("Touch finds a session that has gone before it could write")
 			case !last.gone && !found:
-				t.Error("Touch says that a live session is gone")
+				t.Error("Touch reports that a live session is gone")
 			case !last.gone && early: // so the touch came last
 				must(t, between("Touch's answer", expiry, last.after.touched(from, idle), last.after.touched(to, max(idle, last.idle))))
 				must(t, last.after.checkAll(s, expiry))
@@ -220,7 +227,7 @@ func stepped(h hazard) func(*testing.T, subject) {
 						x.expiry, err = x.touch(s, 6*time.Minute)
 						must(t, err)
 					}
-					m := meet(h.rival(x), s.other)
+					m := collide(h.rival(x), s.other)
 					rs := []rival{m.rival}
 					ctx, cancel := newSteps()
 					ctx.at(n, m.hold)
@@ -239,7 +246,7 @@ func stepped(h hazard) func(*testing.T, subject) {
 					if err != nil {
 						t.Errorf("%s: %v", call, err)
 					} else if !found && !m.gone {
-						t.Errorf("%s says that a live session is gone", call)
+						t.Errorf("%s reports that a live session is gone", call)
 					}
 					err = m.end()
 					if h.name == "look" && call == "Replace" {

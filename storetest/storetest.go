@@ -88,10 +88,10 @@ const (
 	idle = 20 * time.Minute
 )
 
-// kind is a sort of session. A store may look at data more closely than it
-// should, so they come from two codecs: one whose deadline can be read from the
-// beginning alone, as keepalive does with scs's, and one whose can't. The largest
-// just go into a BLOB of MySQL.
+// kind is a size and a codec of sessions. A store must not depend on either, so
+// there are two codecs: one whose deadline can be read from the beginning of the
+// data alone, as keepalive does with scs's, and one whose can't. The largest
+// sessions just fit into a BLOB of MySQL.
 type kind struct {
 	name string
 	codec
@@ -172,14 +172,14 @@ func random(n int) []byte {
 	return b
 }
 
-// filled is the session with other values.
+// filled returns the session with other values.
 func (x session) filled() session {
 	x.values = random(x.size)
 	return x.encoded()
 }
 
-// until is the session with another deadline and expiry, from now, and the same
-// values.
+// until returns the session with another deadline and expiry, from now, and the
+// same values.
 func (x session) until(deadline, expiry time.Duration) session {
 	now := time.Now().UTC().Round(0)
 	x.deadline, x.expiry = now.Add(deadline), now.Add(expiry)
@@ -194,7 +194,7 @@ func (x session) encoded() session {
 	return x
 }
 
-// touched is the expiry that a touch at the time now must leave.
+// touched returns the expiry that a touch at the time now must leave.
 func (x session) touched(now time.Time, idle time.Duration) time.Time {
 	expiry := now.Add(idle)
 	if expiry.Before(x.expiry) {
@@ -213,7 +213,7 @@ func (x session) commit(st keepalive.Store) error { return st.Commit(x.key, x.da
 func (x session) replace(st keepalive.Store) error {
 	found, err := st.Replace(context.Background(), x.key, x.data, x.expiry)
 	if err == nil && !found {
-		err = errors.New("a live session is gone, says Replace")
+		err = errors.New("a live session is gone according to Replace")
 	}
 	return err
 }
@@ -226,20 +226,20 @@ func (x session) touch(st keepalive.Store, idle time.Duration) (time.Time, error
 	case err != nil:
 		return expiry, fmt.Errorf("in Touch: %w", err)
 	case !found:
-		return expiry, errors.New("a live session is gone, says Touch")
+		return expiry, errors.New("a live session is gone according to Touch")
 	}
 	return expiry, between("Touch's answer", expiry, x.touched(from, idle), x.touched(time.Now(), idle))
 }
 
-// check tells whether the store has the session, with its data and an expiry
-// between from and to.
+// check returns an error unless the store has the session, with its data and an
+// expiry between from and to.
 func (x session) check(st keepalive.Store, from, to time.Time) error {
 	data, found, err := st.Find(x.key)
 	switch {
 	case err != nil:
 		return fmt.Errorf("in Find: %w", err)
 	case !found:
-		return errors.New("a live session is gone, says Find")
+		return errors.New("a live session is gone according to Find")
 	case !bytes.Equal(data, x.data):
 		return errors.New("the session's data is not what was last written")
 	}
@@ -248,7 +248,7 @@ func (x session) check(st keepalive.Store, from, to time.Time) error {
 	case err != nil:
 		return fmt.Errorf("in Expiry: %w", err)
 	case !found:
-		return errors.New("a live session is gone, says Expiry")
+		return errors.New("a live session is gone according to Expiry")
 	}
 	return between("Expiry's answer", expiry, from, to)
 }
@@ -258,8 +258,8 @@ func (x session) checkAll(s subject, expiry time.Time) error {
 	return errors.Join(x.check(s.Store, expiry, expiry), x.check(s.other, expiry, expiry))
 }
 
-// checkGone tells whether every method says that there is no such session, and
-// goes on to say so: the second round finds what the first may have made.
+// checkGone returns an error unless every method reports that there is no such
+// session, twice: the second round finds what the first may have created.
 func (x session) checkGone(st keepalive.Store) error {
 	ctx := context.Background()
 	for range 2 {

@@ -130,12 +130,12 @@ func TestLogoutOfClientThatHangsUp(t *testing.T) {
 			require.Eventually(t, func() bool {
 				_, _, found := apptest.Stored(t, sm, c.Token)
 				return !found
-			}, 10*time.Second, time.Millisecond)
+			}, patience, time.Millisecond)
 		}
 	})
 }
 
-// With scs's own store of a shared storage, New says what to import instead.
+// With scs's own store of a shared storage, New logs what to import instead.
 func TestNamesTheImport(t *testing.T) {
 	imports := map[string]string{
 		"Redis": "goredisstore", "PostgreSQL": "pgxstore", "MariaDB": "mysqlstore", "SQLite": "sqlite3store",

@@ -136,7 +136,7 @@ func mysqlDB(tb testing.TB, s *servers.Server, v via) *sql.DB {
 }
 
 func startSQLite(tb testing.TB, driver, params string) backend {
-	file := filepath.Join(tb.TempDir(), "sessions.db")
+	file := filepath.Join(servers.TempDir(tb), "sessions.db")
 	open := func(tb testing.TB) *sql.DB {
 		db, err := sql.Open(driver, "file:"+file+params)
 		require.NoError(tb, err)

@@ -46,8 +46,8 @@ var examples = map[string]struct {
 	},
 	"sqlite": {
 		"-file", "SQLITE_FILE",
-		func(t *testing.T) string { return filepath.Join(t.TempDir(), "sessions.db") },
-		func(t *testing.T) string { return filepath.Join(t.TempDir(), "absent", "sessions.db") },
+		func(t *testing.T) string { return filepath.Join(servers.TempDir(t), "sessions.db") },
+		func(t *testing.T) string { return filepath.Join(servers.TempDir(t), "absent", "sessions.db") },
 	},
 }
 
@@ -71,7 +71,7 @@ func TestExamples(t *testing.T) {
 			t.Run("absent", func(t *testing.T) {
 				t.Parallel()
 				e := startExample(t, program, "", ex.flag, ex.absent(t))
-				e.wait(20 * time.Second)
+				e.wait()
 				require.Equal(t, 1, e.cmd.ProcessState.ExitCode(), "%s", e.stderr())
 				require.Contains(t, e.stderr(), "another with "+ex.flag)
 			})
@@ -82,7 +82,7 @@ func TestExamples(t *testing.T) {
 func shareSession(t *testing.T, a, b *example) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	c := &http.Client{Jar: jar, Timeout: 30 * time.Second}
+	c := &http.Client{Jar: jar, Timeout: patience}
 	ask := func(req *http.Request, err error) (int, string) {
 		require.NoError(t, err)
 		resp, err := c.Do(req)
@@ -161,7 +161,7 @@ func shareSession(t *testing.T, a, b *example) {
 }
 
 func buildExample(t *testing.T, name string) string {
-	program := filepath.Join(t.TempDir(), name)
+	program := filepath.Join(servers.TempDir(t), name)
 	cmd := exec.Command("go", "build", "-o", program)
 	cmd.Dir = filepath.Join("..", "..", "examples", name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as in a small container
@@ -185,12 +185,12 @@ type example struct {
 func startExample(t *testing.T, program, env string, args ...string) *example {
 	e := &example{addr: unusedAddr(t), t: t, out: &bytes.Buffer{}, done: make(chan struct{})}
 	e.cmd = exec.Command(program, append([]string{"-addr", e.addr}, args...)...)
-	e.cmd.Dir = t.TempDir()
+	e.cmd.Dir = servers.TempDir(t)
 	e.cmd.Env = append(os.Environ(), env)
 	e.cmd.Stderr = e.out
-	require.NoError(t, e.cmd.Start())
+	require.NoError(t, servers.StartProcess(e.cmd))
 	go func() {
-		_ = e.cmd.Wait() // the state tells it too
+		_ = e.cmd.Wait() // ProcessState has the result too
 		close(e.done)
 	}()
 	t.Cleanup(func() {
@@ -202,7 +202,7 @@ func startExample(t *testing.T, program, env string, args ...string) *example {
 
 // await returns when the instance answers.
 func (e *example) await() {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", e.addr)
 		if err == nil {
 			_ = conn.Close()
@@ -220,14 +220,14 @@ func (e *example) await() {
 // stop ends the instance as an operator does.
 func (e *example) stop() {
 	require.NoError(e.t, e.cmd.Process.Signal(syscall.SIGTERM))
-	e.wait(20 * time.Second)
+	e.wait()
 	require.Zero(e.t, e.cmd.ProcessState.ExitCode(), "%v\n%s", e.cmd.ProcessState, e.stderr())
 }
 
-func (e *example) wait(d time.Duration) {
+func (e *example) wait() {
 	select {
 	case <-e.done:
-	case <-time.After(d):
+	case <-time.After(patience):
 		require.Fail(e.t, "it does not end")
 	}
 }

@@ -41,8 +41,8 @@ func redisKeys(t *testing.T, c *redis.Client) []string {
 	return keys
 }
 
-// requireGone is that a token is dead, and that nothing a client can do with it
-// brings it back.
+// requireGone requires that a token is dead, and that nothing a client can do
+// with it brings it back.
 func requireGone(t *testing.T, a *faultApp, token string) {
 	t.Helper()
 	require.Equal(t, 401, a.ping(token))
@@ -68,7 +68,7 @@ func TestFaultRedisEvicts(t *testing.T) {
 		require.Equal(t, 200, a.ping(tokens[i])) // its deadline is known
 	}
 	redisLimit(t, client, "allkeys-lru", (empty+redisUsed(t, client))/2)
-	require.Eventually(t, func() bool { return len(redisKeys(t, client)) < 250 }, faultPatience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(redisKeys(t, client)) < 250 }, patience, 10*time.Millisecond)
 	evicted := 0
 	for _, token := range tokens { // while more are evicted
 		if a.ping(token) == 401 {
@@ -96,7 +96,7 @@ func TestFaultRedisEvicts(t *testing.T) {
 	token := a.login(t)
 	a.during = func() {
 		redisLimit(t, client, "allkeys-lru", 1)
-		require.Eventually(t, func() bool { return len(redisKeys(t, client)) == 0 }, faultPatience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return len(redisKeys(t, client)) == 0 }, patience, 10*time.Millisecond)
 		redisLimit(t, client, "noeviction", 0)
 	}
 	code, ok := a.put(token, "x")
@@ -166,7 +166,7 @@ func (p pair) lag(t *testing.T) {
 		conn := primary.Conn()
 		defer conn.Close()
 		return conn.Set(t.Context(), "mark", "x", 0).Err() == nil && conn.Wait(t.Context(), 1, time.Second).Val() == 1
-	}, faultPatience, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	p.link.Delay(time.Hour)
 	// Once something is held, nothing behind it goes through.
 	require.NoError(t, primary.Set(t.Context(), "mark", "y", 0).Err())
@@ -192,7 +192,7 @@ func TestFaultRedisFailover(t *testing.T) {
 	replicated := redisKeys(t, p.client)
 	require.Len(t, replicated, 5) // and the mark
 
-	// What the replica never hears of, while the app remembers it. Those with
+	// What the replica never receives, while the app remembers it. Those with
 	// another deadline were not touched before, so it is that one.
 	require.Equal(t, 200, a.code("/put?v=new", both))
 	require.Equal(t, 200, a.code("/deadline?v=6h", short))
@@ -215,7 +215,7 @@ func TestFaultRedisFailover(t *testing.T) {
 	require.Contains(t, []int{200, 500}, code)
 	a.during = func() {}
 
-	require.Eventually(t, func() bool { return a.ping(both) == 200 }, faultPatience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return a.ping(both) == 200 }, patience, 10*time.Millisecond)
 	for _, token := range missing {
 		require.Equal(t, 401, a.ping(token))
 		require.Equal(t, 401, a.code("/read", token))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/seed4a306b22/keepalive/sqlite3store"
 	"github.com/stretchr/testify/require"
 )
@@ -37,18 +38,18 @@ func sqliteExec(t *testing.T, db *sql.DB, query string) {
 	require.NoError(t, err)
 }
 
-// tightDisk is a database that has little room. fill takes what is left of it
-// and free gives room again; other is a handle to look with.
+// tightDisk is a database with little room. fill takes what is left of it and
+// free gives room again; other is a second handle, to read with.
 type tightDisk struct {
 	store, other keepalive.Store
 	fill, free   func()
-	// touches tells that not even a touch has room.
+	// touches reports whether a touch may find no room either.
 	touches bool
 }
 
 // limitPages bounds the pages of one connection.
 func limitPages(t *testing.T, driver string) tightDisk {
-	file := filepath.Join(t.TempDir(), "sessions.db")
+	file := filepath.Join(servers.TempDir(t), "sessions.db")
 	db, other := sqliteFile(t, driver, file, 1), sqliteFile(t, driver, file, 1)
 	sqliteExec(t, db, `PRAGMA max_page_count = 100`)
 	return tightDisk{
@@ -60,7 +61,7 @@ func limitPages(t *testing.T, driver string) tightDisk {
 // smallDisk is a file system of its own.
 func smallDisk(journal string) func(t *testing.T, driver string) tightDisk {
 	return func(t *testing.T, driver string) tightDisk {
-		dir := t.TempDir()
+		dir := servers.TempDir(t)
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 			if os.Getenv("CI") == "true" {
 				t.Fatalf("may not mount: %v", err)
@@ -156,7 +157,7 @@ func fillStore(t *testing.T, d tightDisk, stored map[string][]byte, size int) {
 	require.Fail(t, "there is room for all")
 }
 
-// requireStored is that another handle sees these sessions and no others.
+// requireStored requires that another handle sees these sessions and no others.
 func requireStored(t *testing.T, other keepalive.Store, stored map[string][]byte) {
 	t.Helper()
 	all, err := other.(*sqlite3store.SQLite3Store).All()
@@ -178,8 +179,8 @@ func fullTouches(t *testing.T, d tightDisk, stored map[string][]byte) (refused i
 		require.NoError(t, err)
 		require.True(t, found)
 		idle += time.Minute
-		said, found, err := d.store.Touch(context.Background(), key, idle, deadline)
-		require.True(t, found || err != nil, "said to have gone")
+		answered, found, err := d.store.Touch(context.Background(), key, idle, deadline)
+		require.True(t, found || err != nil, "reported as gone")
 		after, there, oerr := d.other.Expiry(t.Context(), key)
 		require.NoError(t, oerr)
 		require.True(t, there)
@@ -187,7 +188,7 @@ func fullTouches(t *testing.T, d tightDisk, stored map[string][]byte) (refused i
 			refused++
 			require.Equal(t, before, after, "was answered with %v", err)
 		} else {
-			require.Equal(t, said, after)
+			require.Equal(t, answered, after)
 		}
 
 		data := old
@@ -195,7 +196,7 @@ func fullTouches(t *testing.T, d tightDisk, stored map[string][]byte) (refused i
 			data = bytes.Repeat([]byte{'r'}, len(old))
 		}
 		found, err = d.store.Replace(context.Background(), key, data, before)
-		require.True(t, found || err != nil, "said to have gone")
+		require.True(t, found || err != nil, "reported as gone")
 		if err == nil {
 			old, stored[key] = data, data
 		}

@@ -1,200 +1,121 @@
-// Package touch is how the stores of shared storages extend a session: read what
-// the deadline hangs on, then move the expiry on the condition that it has not
-// changed.
+// Package touch is what the stores for shared storages have in common: they
+// read a session's deadline, then move its expiry on the condition that the data
+// which the deadline was read from has not changed.
 //
-// Each store's module holds a copy of this file, so that it needs no other
-// module. `go test ./internal/touch -update` writes the copies.
+// It is a contract between modules. Each store is a module of its own that
+// imports this package, and a user may upgrade the root module alone. So every
+// released store must build, and pass its tests, with every later root of the
+// same major version: what is exported here is only added to, never changed or
+// removed. `make released` checks it (RELEASING.md). Keep it small.
 package touch
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"hash/maphash"
-	"sync"
 	"time"
-	"unique"
 )
 
-const (
-	// headSize is how many bytes of a session are read to find its deadline. In
-	// what scs.GobCodec writes it ends within the first 128.
-	headSize = 128
-	// maxHints bounds one generation of hints; two are kept, of about 110 bytes
-	// a hint, and 320 with a codec whose sessions are told by a digest.
-	maxHints = 1 << 17
-	// maxTries bounds how often a call begins again because others have written
-	// meanwhile.
-	maxTries = 100
-	// leaveTime is how long a call may still take when its context has ended.
-	leaveTime = 5 * time.Second
-)
+// maxTries bounds how often a call begins again because others have written in
+// the meantime.
+const maxTries = 100
 
-var errBusy = errors.New("the session's data has changed each time before it could be touched")
+var errBusy = errors.New("the session's data changed each time before it could be touched")
 
-// table is a storage, seen as what it can do in one round trip.
-type table interface {
-	// head returns the first headSize bytes of a live session's data.
-	head(ctx context.Context, key string) (head []byte, found bool, err error)
-	// FindCtx returns all of it.
-	FindCtx(ctx context.Context, key string) (data []byte, found bool, err error)
-	// digest returns what the storage can tell data by.
-	digest(data []byte) string
-	// move sets the expiry of a live session to min(max(current, next),
-	// h.deadline), in one step and only if its data is what h says.
-	move(ctx context.Context, key string, h hint, next time.Time) (expiry time.Time, found bool, err error)
+// ReadDeadline returns the deadline that a session's data holds, as the function
+// that keepalive.Store's Touch is given.
+type ReadDeadline = func(data []byte) (time.Time, error)
+
+// Storage is what a Toucher needs from a shared storage. Each function takes one
+// round trip, acts on live sessions only and may be called concurrently.
+type Storage struct {
+	// Head returns the first HeadSize bytes of a session's data.
+	Head func(ctx context.Context, key string) (head []byte, found bool, err error)
+	// Find returns all of it.
+	Find func(ctx context.Context, key string) (data []byte, found bool, err error)
+	// Digest returns a value that the storage can compute of its data too, to
+	// compare them: the data itself will do.
+	Digest func(data []byte) string
+	// Peek returns the expiry of a session whose data meets the condition and
+	// writes nothing. It is called where a touch extends nothing. Default: nil,
+	// for storages in which a Move that changes nothing costs nothing.
+	Peek func(ctx context.Context, key string, cond Condition) (expiry time.Time, found bool, err error)
+	// Move sets the expiry of a session whose data meets the condition to
+	// min(max(current expiry, next), cond.Deadline()), in one atomic step.
+	Move func(ctx context.Context, key string, cond Condition, next time.Time) (expiry time.Time, found bool, err error)
 }
 
-// hint is what a session's deadline was read from. It may be out of date: a
-// storage compares it with the data whenever it acts on it.
-type hint struct {
-	deadline time.Time
-	// start is the data in front of the deadline, or the digest of all data.
-	start unique.Handle[string]
-	whole bool // start is a digest
+// Toucher extends sessions in a Storage. It is safe for concurrent use.
+type Toucher struct {
+	storage Storage
+	cache   *cache
 }
 
-// guard returns the first bytes of the data, up to and including the deadline,
-// or the digest of all of it.
-func (h hint) guard() []byte {
-	if h.whole {
-		return []byte(h.start.Value())
-	}
-	b, _ := h.deadline.MarshalBinary() // as in newHint, where it went well
-	return append([]byte(h.start.Value()), b...)
+// New returns a Toucher. All functions of the Storage but Peek must be there.
+func New(s Storage) *Toucher {
+	return &Toucher{storage: s, cache: newCache()}
 }
 
-// newHint looks for the deadline in the first bytes of the data: there it must
-// stand as encoding/gob writes it, and deadline must be able to tell it from what
-// comes up to its end, which keepalive.Store allows only if nothing behind can
-// change it.
-func newHint(head []byte, deadline func([]byte) (time.Time, error)) (h hint, ok bool) {
-	t, err := deadline(head)
-	if err != nil {
-		return h, false
-	}
-	b, err := t.MarshalBinary()
-	i := bytes.Index(head, b)
-	if err != nil || i < 0 {
-		return h, false
-	}
-	if again, err := deadline(head[:i+len(b)]); err != nil || !again.Equal(t) {
-		return h, false
-	}
-	return hint{deadline: t, start: unique.Make(string(head[:i]))}, true
-}
-
-// read makes the hint of a session from what is stored.
-func read(ctx context.Context, t table, key string, deadline func([]byte) (time.Time, error)) (h hint, found bool, err error) {
-	head, found, err := t.head(ctx, key)
-	if err != nil || !found {
-		return h, false, err
-	}
-	if h, ok := newHint(head, deadline); ok {
-		return h, true, nil
-	}
-	data, found, err := t.FindCtx(ctx, key)
-	if err != nil || !found {
-		return h, false, err
-	}
-	if h.deadline, err = deadline(data); err != nil {
-		return h, false, err
-	}
-	h.start, h.whole = unique.Make(t.digest(data)), true
-	return h, true, nil
-}
-
-// hints remembers the sessions that were touched last. Forgetting one costs a
-// round trip or two.
-type hints struct {
-	mu         sync.Mutex
-	seed       maphash.Seed
-	young, old map[uint64]hint
-}
-
-func newHints() *hints {
-	return &hints{seed: maphash.MakeSeed(), young: make(map[uint64]hint)}
-}
-
-func (hs *hints) get(key string) (h hint, ok bool) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	id := maphash.String(hs.seed, key)
-	if h, ok = hs.young[id]; ok {
-		return h, true
-	}
-	if h, ok = hs.old[id]; ok {
-		hs.put(id, h)
-	}
-	return h, ok
-}
-
-func (hs *hints) note(key string, h hint) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	hs.put(maphash.String(hs.seed, key), h)
-}
-
-func (hs *hints) put(id uint64, h hint) {
-	if len(hs.young) >= maxHints {
-		hs.young, hs.old = make(map[uint64]hint), hs.young
-	}
-	hs.young[id] = h
-}
-
-// touch extends a session. end is its deadline.
-func (hs *hints) touch(ctx context.Context, t table, key string, idle time.Duration, deadline func([]byte) (time.Time, error)) (expiry, end time.Time, found bool, err error) {
-	h, known := hs.get(key)
+// Touch moves the expiry of a live session to min(max(current expiry, now+idle),
+// deadline). It returns the new expiry, and the deadline that is stored with the
+// session at that moment. found is false for a session that has gone or is past
+// its deadline.
+func (t *Toucher) Touch(ctx context.Context, key string, idle time.Duration, read ReadDeadline) (expiry, deadline time.Time, found bool, err error) {
+	cond, cached := t.cache.get(key)
 	for range maxTries {
 		if err := ctx.Err(); err != nil {
-			return expiry, end, false, err
+			return time.Time{}, time.Time{}, false, err
 		}
-		if !known {
-			if h, found, err = read(ctx, t, key, deadline); err != nil || !found {
-				return expiry, end, false, err
+		if !cached {
+			cond, found, err = t.readCondition(ctx, key, read)
+			if err != nil || !found {
+				return time.Time{}, time.Time{}, false, err
 			}
 		}
-		expiry, found, err = t.move(ctx, key, h, time.Now().Add(idle))
+		expiry, found, err = t.move(ctx, key, cond, time.Now().Add(idle))
 		switch {
 		case err != nil:
-			return time.Time{}, end, false, err
-		case found && !time.Now().Before(h.deadline):
-			return time.Time{}, end, false, nil
+			return time.Time{}, time.Time{}, false, err
+		case found && !time.Now().Before(cond.deadline):
+			return time.Time{}, time.Time{}, false, nil
 		case found:
-			if !known && len(h.start.Value()) <= headSize {
-				hs.note(key, h)
+			if !cached {
+				t.cache.put(key, cond)
 			}
-			return expiry, h.deadline, true, nil
+			return expiry, cond.deadline, true, nil
 		}
-		known = false // it has gone, or its data has changed
+		cached = false // the session has gone, or its data has changed
 	}
-	return time.Time{}, end, false, errBusy
+	return time.Time{}, time.Time{}, false, errBusy
 }
 
-// because returns err with the context's error, if that has ended: drivers give
-// errors of their own then.
-func because(ctx context.Context, err error) error {
-	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err)
+// readCondition reads the stored data: its head, and all of it only if the
+// deadline does not stand there.
+func (t *Toucher) readCondition(ctx context.Context, key string, read ReadDeadline) (cond Condition, found bool, err error) {
+	head, found, err := t.storage.Head(ctx, key)
+	if err != nil || !found {
+		return Condition{}, false, err
 	}
-	return err
+	if cond, ok := headCondition(head, read); ok {
+		return cond, true, nil
+	}
+	data, found, err := t.storage.Find(ctx, key)
+	if err != nil || !found {
+		return Condition{}, false, err
+	}
+	deadline, err := read(data)
+	if err != nil {
+		return Condition{}, false, err
+	}
+	return digestCondition(deadline, t.storage.Digest(data)), true, nil
 }
 
-// finish carries a call out although its context has ended: a logout must not
-// get lost because its client hangs up. The caller waits no longer than its
-// context.
-func finish(ctx context.Context, call func(context.Context) error) error {
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
-	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- call(own)
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+// move is Move, but does not write where nothing would change.
+func (t *Toucher) move(ctx context.Context, key string, cond Condition, next time.Time) (expiry time.Time, found bool, err error) {
+	if t.storage.Peek != nil && !next.After(time.Now()) {
+		expiry, found, err = t.storage.Peek(ctx, key, cond)
+		if err != nil || !found || !expiry.After(cond.deadline) {
+			return expiry, found, err
+		}
 	}
+	return t.storage.Move(ctx, key, cond, next)
 }

@@ -22,7 +22,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 30 * time.Second
+// patience ends what hangs.
+const patience = 2 * time.Minute
+
+// instant is how long a call may take that must not wait for Redis. It is less
+// than any time limit of the driver, the shortest of which is 3 s.
+const instant = 2 * time.Second
 
 func client(tb testing.TB, opts redis.Options) *redis.Client {
 	c := redis.NewClient(&opts)
@@ -151,7 +156,7 @@ func TestStreamIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		require.ErrorIs(t, other.Follow(ctx, time.Minute, func(data []byte, age time.Duration) {
-			require.InDelta(t, 0, age, float64(10*time.Second))
+			require.InDelta(t, 0, age, float64(patience))
 			got = append(got, string(data))
 		}, cancel), context.Canceled)
 	}
@@ -188,7 +193,7 @@ func TestRedisFails(t *testing.T) {
 				here(one, "ann", "s1", "t1", fmt.Sprint("/", i))
 			}
 			here(two, "cleo", "s3", "t1", "/c")
-			require.Less(t, time.Since(begun), time.Second)
+			require.Less(t, time.Since(begun), instant)
 			require.Equal(t, "ann:/999 bob:/b", shown(t, one))
 			tt.mend(srv)
 			soon(t, "ann:/999 bob:/b cleo:/c", one, two)
@@ -198,7 +203,7 @@ func TestRedisFails(t *testing.T) {
 			begun = time.Now()
 			one.Close()
 			two.Close()
-			require.Less(t, time.Since(begun), time.Second)
+			require.Less(t, time.Since(begun), instant)
 			tt.mend(srv)
 			_ = c.Close()
 			stacks := make([]byte, 1<<20)
@@ -253,7 +258,7 @@ func BenchmarkTabs(b *testing.B) {
 			var spent time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
-				// Every beat changes the page, or it would be too soon to be sent.
+				// Every beat changes the page, or the tracker would not publish it so soon.
 				if i++; i == n {
 					i, round = 0, round+1
 				}

@@ -62,7 +62,7 @@ func tree(root int) []int {
 	return pids
 }
 
-// listens says whether the process itself has the port of addr.
+// listens reports whether the process itself has the port of addr.
 func listens(pid int, addr string) bool {
 	_, port, _ := net.SplitHostPort(addr)
 	n, _ := strconv.Atoi(port)

@@ -23,7 +23,7 @@ func Redis(tb testing.TB, args ...string) *Server {
 		reply, err := redisDo(conn, "PING")
 		// One that wants a password works as well.
 		if err == nil && reply != "+PONG" && !strings.HasPrefix(reply, "-NOAUTH") {
-			err = fmt.Errorf("redis says %s", reply)
+			err = fmt.Errorf("redis answers %s", reply)
 		}
 		return err
 	}
@@ -52,12 +52,12 @@ func RedisCluster(tb testing.TB, masters int) []*Server {
 	const slots = 16384
 	do := func(s *Server, args ...string) string {
 		tb.Helper()
-		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		conn, err := net.DialTimeout("tcp", s.Addr, patience)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		reply, err := redisDo(conn, args...)
 		if err == nil && strings.HasPrefix(reply, "-") {
 			err = fmt.Errorf("%v: %s", args, reply)

@@ -1,9 +1,10 @@
 //go:build linux
 
 // Package servers starts real Redis, PostgreSQL and MariaDB servers for tests:
-// on loopback, each in a folder of its own, all gone when the test ends. It
-// needs Linux and the Debian packages redis-server, postgresql and
-// mariadb-server (or their programs in PATH).
+// on loopback, each in a folder of its own. All of it is removed when the test
+// ends, or the test process, in whatever way. It needs Linux and the Debian
+// packages redis-server, postgresql and mariadb-server (or their programs in
+// PATH).
 package servers
 
 import (
@@ -24,8 +25,9 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to answer.
-const patience = 60 * time.Second
+// patience is how long a server may take to answer. It ends only what hangs: a
+// machine with other work may be slow.
+const patience = 2 * time.Minute
 
 // Server is a real server process; its methods may be used concurrently.
 type Server struct {
@@ -42,33 +44,23 @@ type Server struct {
 	ready func(net.Conn) error // asks something only a working server answers
 	dsn   func(addr string) string
 	tidy  func() // removes what the server leaves outside of Dir; may be nil
+	guard *guard // removes Dir when the test process dies
 
-	mu    sync.Mutex
-	cmd   *exec.Cmd     // nil: not running
-	done  chan struct{} // closed when cmd has been waited for
-	guard *exec.Cmd     // see Pause
+	mu     sync.Mutex
+	cmd    *exec.Cmd     // nil: not running
+	done   chan struct{} // closed when cmd has been waited for
+	paused bool
 }
 
 // newServer makes the folder; the caller fills in the rest and calls first.
 func newServer(tb testing.TB, path string) *Server {
 	tb.Helper()
-	// Not tb.TempDir: its path may be too long for a Unix socket, and its
-	// parents are closed to the user that PostgreSQL runs as.
-	dir, err := os.MkdirTemp("/tmp", "servers-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := &Server{Dir: dir, tb: tb, path: path, death: syscall.SIGKILL}
+	dir, guard := tempDir(tb)
+	s := &Server{Dir: dir, tb: tb, path: path, death: syscall.SIGKILL, guard: guard}
 	tb.Cleanup(func() {
 		s.Kill()
 		if s.tidy != nil {
 			s.tidy()
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			tb.Error(err)
 		}
 	})
 	return s
@@ -123,25 +115,11 @@ func (s *Server) Pause() {
 	s.tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cmd == nil || s.guard != nil {
+	if s.cmd == nil || s.paused {
 		return
 	}
-	// A signal at the death of the test process reaches only the process that
-	// we started. Its children would end with it, but not while they are
-	// stopped: so a shell waits for the end of its input, which is the end of
-	// the test process, and ends them all.
-	args := []string{"-c", `read x; kill -"$0" "$@"; kill -CONT "$@"`, strconv.Itoa(int(s.death))}
-	for _, pid := range s.freeze() {
-		args = append(args, strconv.Itoa(pid))
-	}
-	s.guard = exec.Command("/bin/sh", args...)
-	s.guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	_, err := s.guard.StdinPipe()
-	if err == nil {
-		err = s.guard.Start()
-	}
-	if err != nil {
-		s.guard = nil
+	s.paused = true
+	if err := s.guard.setStopped(s.death, s.freeze()); err != nil {
 		s.tb.Fatal(err)
 	}
 }
@@ -150,24 +128,22 @@ func (s *Server) Pause() {
 func (s *Server) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unguard()
-	if s.cmd != nil {
-		for _, pid := range tree(s.cmd.Process.Pid) {
-			_ = syscall.Kill(pid, syscall.SIGCONT)
-		}
+	if s.cmd == nil || !s.paused {
+		return
 	}
+	for _, pid := range tree(s.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	s.unpause()
 }
 
-func (s *Server) unguard() {
-	if s.guard != nil {
-		_ = s.guard.Process.Kill()
-		_ = s.guard.Wait()
-		s.guard = nil
-	}
+// unpause is for when no process of the server stands still any more.
+func (s *Server) unpause() {
+	s.paused = false
+	_ = s.guard.setStopped(s.death, nil)
 }
 
 func (s *Server) kill() {
-	s.unguard()
 	if s.cmd == nil {
 		return
 	}
@@ -183,6 +159,7 @@ func (s *Server) kill() {
 		}
 	}
 	s.cmd = nil
+	s.unpause()
 }
 
 // freeze stops all processes of the server and lists them.
@@ -309,6 +286,13 @@ var starter = sync.OnceValue(func() chan<- func() {
 	}()
 	return c
 })
+
+// StartProcess starts a program that is killed when the test process dies. It
+// sets cmd.SysProcAttr.
+func StartProcess(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return start(cmd)
+}
 
 func start(cmd *exec.Cmd) error {
 	err := make(chan error)

@@ -11,42 +11,44 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// says dials and sends one Redis command.
-func says(addr string, args ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
+// redisCommand dials and sends one Redis command.
+func redisCommand(addr string, args ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return redisDo(conn, args...)
 }
 
 func want(t *testing.T, addr, reply string, args ...string) {
 	t.Helper()
-	if got, err := says(addr, args...); err != nil || got != reply {
+	if got, err := redisCommand(addr, args...); err != nil || got != reply {
 		t.Fatalf("%v: %q, %v; want %q", args, got, err, reply)
 	}
 }
 
-// lives takes a server through what all kinds have in common.
-func lives(t *testing.T, s *Server) {
+// testLife takes a server through what all kinds have in common.
+func testLife(t *testing.T, s *Server) {
 	t.Helper()
-	patient := 10 * time.Second
+	limit := patience
 	ready := func() error {
-		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		conn, err := net.DialTimeout("tcp", s.Addr, limit)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(patient))
+		_ = conn.SetDeadline(time.Now().Add(limit))
 		return s.ready(conn)
 	}
 	if err := ready(); err != nil {
@@ -54,12 +56,12 @@ func lives(t *testing.T, s *Server) {
 	}
 
 	s.Pause()
-	patient = 300 * time.Millisecond
+	limit = 300 * time.Millisecond
 	var timeout net.Error
 	if err := ready(); !errors.As(err, &timeout) && !strings.Contains(fmt.Sprint(err), "timeout") {
 		t.Errorf("paused: %v", err)
 	}
-	patient = 10 * time.Second
+	limit = patience
 	s.Pause()
 	s.Resume()
 	if err := ready(); err != nil {
@@ -116,7 +118,7 @@ func TestServers(t *testing.T) {
 			begin := time.Now()
 			s := kind(t)
 			t.Logf("%s after %v", s.DSN(), time.Since(begin))
-			lives(t, s)
+			testLife(t, s)
 			dir, pids = s.Dir, tree(s.cmd.Process.Pid)
 		})
 		if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -149,8 +151,8 @@ func TestRedisCluster(t *testing.T) {
 	want(t, nodes[0].Addr, "-MOVED 12182 "+nodes[2].Addr, "GET", "foo")
 	nodes[2].Kill()
 	nodes[2].Start()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if got, err := says(nodes[2].Addr, "SET", "foo", "bar"); got == "+OK" {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if got, err := redisCommand(nodes[2].Addr, "SET", "foo", "bar"); got == "+OK" {
 			break
 		} else if time.Now().After(end) {
 			t.Fatal(got, err)
@@ -218,7 +220,7 @@ func TestProxy(t *testing.T) {
 	want(t, p.Addr, "one", "GET", "k")
 
 	p.Refuse(true)
-	if got, err := says(p.Addr, "GET", "k"); err == nil || strings.Contains(err.Error(), "timeout") {
+	if got, err := redisCommand(p.Addr, "GET", "k"); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("refused: %q, %v", got, err)
 	}
 	p.Refuse(false)
@@ -233,14 +235,14 @@ func TestProxy(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	p.Retarget(two.Addr)
-	_ = idle.SetDeadline(time.Now().Add(time.Second))
+	_ = idle.SetDeadline(time.Now().Add(patience))
 	if n, err := idle.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
 		t.Errorf("retargeted: %d, %v", n, err)
 	}
 	want(t, p.Addr, "two", "GET", "k")
 
 	two.Kill()
-	if got, err := says(p.Addr, "GET", "k"); err == nil {
+	if got, err := redisCommand(p.Addr, "GET", "k"); err == nil {
 		t.Errorf("no server: %q", got)
 	}
 }
@@ -260,65 +262,98 @@ func TestPort(t *testing.T) {
 	}
 }
 
-// TestDeath kills a test process whose servers run, and are paused.
+// A test process may end without its clean-up functions, its servers running or
+// paused.
 func TestDeath(t *testing.T) {
-	if os.Getenv("SERVERS_CHILD") != "" {
-		for _, s := range []*Server{Redis(t), Postgres(t), MariaDB(t), Redis(t), Postgres(t), MariaDB(t)} {
-			fmt.Println("DIR", s.Dir)
-			defer s.Start() // keeps s
-			for _, pid := range tree(s.cmd.Process.Pid) {
-				fmt.Println("PID", pid)
-			}
-			if os.Getenv("SERVERS_CHILD") == "paused" {
-				s.Pause()
-			}
-		}
-		fmt.Println("READY")
-		time.Sleep(time.Minute)
-		return
+	if how := os.Getenv("SERVERS_CHILD"); how != "" {
+		die(t, how)
 	}
-	for _, how := range []string{"running", "paused"} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestDeath$")
-		cmd.Env = append(os.Environ(), "SERVERS_CHILD="+how)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var pids []int
-		ready := false
-		for lines := bufio.NewScanner(out); !ready && lines.Scan(); {
-			what, value, _ := strings.Cut(lines.Text(), " ")
-			switch what {
-			case "PID":
-				pid, _ := strconv.Atoi(value)
-				pids = append(pids, pid)
-			case "DIR":
-				t.Cleanup(func() { _ = os.RemoveAll(value) })
-			case "READY":
-				ready = true
+	// The orphans become ours, as in a container whose first process started the
+	// tests. Otherwise the kernel wakes the stopped ones itself (setpgid(2), on
+	// orphaned process groups), and nobody sees whether the guard does.
+	const setChildSubreaper = 36 // prctl(2)
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, how := range []string{"killed", "killed while paused", "panic"} {
+		t.Run(how, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestDeath$")
+			cmd.Env = append(os.Environ(), "SERVERS_CHILD="+how)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		for _, pid := range pids {
-			ready = ready && alive(pid)
-		}
-		if !ready || len(pids) < 10 {
-			t.Errorf("%s: not all of %v run", how, pids)
-		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		begin := time.Now()
-		for _, pid := range pids {
-			for alive(pid) {
-				if time.Since(begin) > 5*time.Second {
-					t.Errorf("%s: %d is left", how, pid)
-					break
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pids, dirs := readChild(out)
+			if len(pids) < 10 || len(dirs) != 7 {
+				t.Errorf("not all servers run: processes %v, folders %v", pids, dirs)
+			}
+			if how == "panic" {
+				_ = cmd.Process.Signal(syscall.SIGUSR1)
+			} else {
+				_ = cmd.Process.Kill()
+			}
+			_ = cmd.Wait()
+
+			begin := time.Now()
+			wait := func(what any, there func() bool) {
+				for there() {
+					if time.Since(begin) > patience {
+						t.Fatalf("%v is left", what)
+					}
+					time.Sleep(10 * time.Millisecond)
 				}
-				time.Sleep(10 * time.Millisecond)
 			}
-		}
-		t.Logf("%s: %d processes gone after %v", how, len(pids), time.Since(begin))
+			for _, pid := range pids {
+				wait(pid, func() bool { return alive(pid) })
+			}
+			for _, dir := range dirs {
+				wait(dir, func() bool { _, err := os.Stat(dir); return err == nil })
+			}
+			t.Logf("%d processes and %d folders gone after %v", len(pids), len(dirs), time.Since(begin))
+		})
 	}
+}
+
+// die starts servers, prints what they have, and waits to be killed; SIGUSR1
+// makes it panic, where no clean-up function runs.
+func die(t *testing.T, how string) {
+	usr1 := make(chan os.Signal, 1)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	fmt.Println("DIR", TempDir(t))
+	for _, s := range []*Server{Redis(t), Postgres(t), MariaDB(t), Redis(t), Postgres(t), MariaDB(t)} {
+		fmt.Println("DIR", s.Dir)
+		for _, pid := range tree(s.cmd.Process.Pid) {
+			fmt.Println("PID", pid)
+		}
+		if how == "killed while paused" {
+			s.Pause()
+		}
+	}
+	fmt.Println("READY")
+	go func() {
+		<-usr1
+		panic("as a test may")
+	}()
+	select {}
+}
+
+// readChild reads what die prints, and returns which of it is there.
+func readChild(out io.Reader) (pids []int, dirs []string) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		what, value, _ := strings.Cut(lines.Text(), " ")
+		switch what {
+		case "PID":
+			if pid, _ := strconv.Atoi(value); alive(pid) {
+				pids = append(pids, pid)
+			}
+		case "DIR":
+			dirs = append(dirs, value)
+		case "READY":
+			return pids, dirs
+		}
+	}
+	return nil, nil
 }

@@ -121,7 +121,7 @@ func postgresReady(conn net.Conn) error {
 		}
 		switch head[0] {
 		case 'E':
-			return fmt.Errorf("postgres says %q", body)
+			return fmt.Errorf("postgres answers %q", body)
 		case 'Z': // ready for a query
 			_, err := conn.Write([]byte{'X', 0, 0, 0, 4})
 			return err
@@ -154,7 +154,7 @@ func mariadbReady(conn net.Conn) error {
 		return err
 	}
 	if reply, err := packet(); err != nil || reply[0] != 0 {
-		return fmt.Errorf("mariadb says %q: %v", reply, err)
+		return fmt.Errorf("mariadb answers %q: %v", reply, err)
 	}
 	_, err := conn.Write([]byte{1, 0, 0, 0, 1}) // quit
 	return err

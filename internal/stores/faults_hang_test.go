@@ -1,0 +1,179 @@
+package stores_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/stores/servers"
+	"github.com/seed4a306b22/keepalive/sqlite3store"
+	"github.com/stretchr/testify/require"
+)
+
+// stalled is each storage, and how to make it hang.
+var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, release func()){
+	"Redis":          func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startRedis(t)) },
+	"PostgreSQL":     func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startPostgres(t)) },
+	"MariaDB":        func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startMariaDB(t)) },
+	"SQLite/modernc": func(t *testing.T) (keepalive.Store, func(), func()) { return lockable(t, "sqlite") },
+	"SQLite/mattn":   func(t *testing.T) (keepalive.Store, func(), func()) { return lockable(t, "sqlite3") },
+}
+
+func pausable(t *testing.T, b backend) (store keepalive.Store, stall, release func()) {
+	return b.ours(t, via{}), b.server.Pause, b.server.Resume
+}
+
+// lockable has a rollback journal, where another one's lock stops readers too.
+func lockable(t *testing.T, driver string) (store keepalive.Store, stall, release func()) {
+	file := filepath.Join(servers.TempDir(t), "sessions.db")
+	other := sqliteFile(t, driver, file, 1)
+	store = sqlite3store.NewWithCleanupInterval(sqliteFile(t, driver, file, 0), 0)
+	return store, func() { sqliteExec(t, other, "BEGIN EXCLUSIVE") }, func() { _, _ = other.Exec("ROLLBACK") }
+}
+
+func TestFaultStoreHangs(t *testing.T) {
+	for name, start := range stalled {
+		t.Run(name, func(t *testing.T) {
+			noGoroutinesLeft(t)
+			store, stall, release := start(t)
+			a := newFaultApp(t, store)
+			token := a.login(t)
+			code, ok := a.put(token, "old")
+			require.True(t, ok, code)
+			code, _, short := a.do(t.Context(), "/login", "")
+			require.Equal(t, 200, code)
+			require.Equal(t, 200, a.code("/deadline?v=5m", short))
+			data, found, err := store.Find(token)
+			require.NoError(t, err)
+			require.True(t, found)
+			for _, key := range []string{"replaced", "committed", "deleted"} {
+				require.NoError(t, store.Commit(key, data, time.Now().Add(time.Hour)))
+			}
+			require.Equal(t, 200, a.ping(token)) // from here on its deadline is known
+
+			// A call that ignores its context is late, and not the end of all tests.
+			defer time.AfterFunc(patience/2, release).Stop()
+			middle := a.login(t)
+			hangingPut(t, a, middle, stall)
+			t.Run("calls", func(t *testing.T) { hangingCalls(t, store, token) })
+			t.Run("requests", func(t *testing.T) {
+				hangingRequests(t, a, map[string]int{"/keepalive/ping": 503, "/read": 500, "/put?v=new": 500, "/logout": 500}, token, short)
+			})
+			release()
+
+			a.recovers(t, token)
+			a.recovers(t, short)
+			a.recovers(t, middle)
+			// What was sent may still be carried out, but none of it in part.
+			again, found, err := store.Find(token)
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, data, again)
+			for key, max := range map[string]time.Duration{token: idle, short: 5 * time.Minute} {
+				expiry, found, err := store.Expiry(t.Context(), key)
+				require.NoError(t, err)
+				require.True(t, found)
+				require.WithinRange(t, expiry, time.Now().Add(max-patience), time.Now().Add(max+time.Second))
+			}
+			for _, key := range []string{"replaced", "committed", "deleted"} {
+				again, found, err := store.Find(key)
+				require.NoError(t, err)
+				require.True(t, found || key == "deleted")
+				if found {
+					require.Contains(t, []string{string(data), "new"}, string(again))
+				}
+			}
+		})
+	}
+}
+
+// hangingCalls makes each call of a store that hangs, with a context that runs
+// out and with one that is cancelled.
+func hangingCalls(t *testing.T, store keepalive.Store, token string) {
+	deadline := func([]byte) (time.Time, error) { return time.Now().Add(lifetime), nil }
+	expiry := time.Now().Add(time.Hour)
+	s := store.(interface {
+		scs.CtxStore
+		scs.IterableCtxStore
+		TouchDeadline(context.Context, string, time.Duration, func([]byte) (time.Time, error)) (time.Time, time.Time, bool, error)
+	})
+	calls := map[string]func(ctx context.Context) error{
+		"Touch known": func(ctx context.Context) error { _, _, err := store.Touch(ctx, token, idle, deadline); return err },
+		"Touch unknown": func(ctx context.Context) error {
+			_, _, err := store.Touch(ctx, "replaced", idle, deadline)
+			return err
+		},
+		"TouchDeadline": func(ctx context.Context) error {
+			_, _, _, err := s.TouchDeadline(ctx, token, 0, deadline)
+			return err
+		},
+		"Replace": func(ctx context.Context) error {
+			_, err := store.Replace(ctx, "replaced", []byte("new"), expiry)
+			return err
+		},
+		"Expiry":    func(ctx context.Context) error { _, _, err := store.Expiry(ctx, token); return err },
+		"FindCtx":   func(ctx context.Context) error { _, _, err := s.FindCtx(ctx, token); return err },
+		"CommitCtx": func(ctx context.Context) error { return s.CommitCtx(ctx, "committed", []byte("new"), expiry) },
+		"DeleteCtx": func(ctx context.Context) error { return s.DeleteCtx(ctx, "deleted") },
+		"AllCtx":    func(ctx context.Context) error { _, err := s.AllCtx(ctx); return err },
+	}
+	var wg sync.WaitGroup
+	for name, call := range calls {
+		for _, want := range []error{context.DeadlineExceeded, context.Canceled} {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if want == context.Canceled {
+					time.AfterFunc(200*time.Millisecond, cancel)
+				} else {
+					ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
+					defer cancel()
+				}
+				begin := time.Now()
+				err := call(ctx)
+				assert(t, errors.Is(err, want) && time.Since(begin) < cutShort,
+					"%s, want %v: %v after %v", name, want, err, time.Since(begin))
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// hangingPut is a request that has read its session when the store begins to
+// hang. Its client gives up a while after that, however long it took to stall.
+func hangingPut(t *testing.T, a *faultApp, token string, stall func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var begin time.Time
+	a.during = func() {
+		stall()
+		begin = time.Now()
+		time.AfterFunc(300*time.Millisecond, cancel)
+	}
+	defer func() { a.during = func() {} }()
+	code, _, _ := a.do(ctx, "/put?v=new", token)
+	took := time.Since(begin)
+	require.True(t, code == 500 && took < cutShort, "%d after %v", code, took)
+}
+
+// hangingRequests has clients that give up.
+func hangingRequests(t *testing.T, a *faultApp, paths map[string]int, tokens ...string) {
+	var wg sync.WaitGroup
+	for _, token := range tokens {
+		for path, want := range paths {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				defer cancel()
+				begin := time.Now()
+				code, _, _ := a.do(ctx, path, token)
+				assert(t, code == want && time.Since(begin) < cutShort, "%s: %d after %v", path, code, time.Since(begin))
+			})
+		}
+	}
+	wg.Wait()
+}
