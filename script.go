@@ -22,7 +22,7 @@ var scriptSource []byte
 //go:embed client/presence.min.js
 var presenceSource []byte
 
-//go:embed client/keepalive.js
+//go:embed client/keepalive.debug.js
 var debugSource []byte
 
 // script is the page's side: the bytes to serve and the hash in their URL.
