@@ -113,8 +113,9 @@
     const isCertain = s.isFailing || !mayExtend && s.answeredAt >= s.warnAt - FRESH;
     const isNear = s.config.warn > 0 && s.now >= s.warnAt && isCertain;
     const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
-    if (s.isGone ? !hasPassed : !isNear) return "";
-    return s.isCapped ? "lifetime" : "idle";
+    const isKnown = s.isGone ? hasPassed : isNear;
+    const kind = s.isCapped ? "lifetime" : "idle";
+    return isKnown ? kind : "";
   };
   var plan = (record, now, config2, tab) => {
     const s = readSituation(record || {}, now, config2, tab);
@@ -136,7 +137,7 @@
       failing: s.isFailing,
       input: s.inputAt
     };
-    if (true) step.why = explain(s, mayExtend, dueAt > desiredAt);
+    if (true) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
     return step;
   };
   var explain = (s, mayExtend, isHeldBack) => {
@@ -312,8 +313,9 @@
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
     const forStay = wantsStay();
-    const tellsInput = config.mode === "active" && method === "POST" && !forStay;
-    const { status, answer, retryAfter } = await send(method, tellsInput ? "inactive=" + (sentAt - decide().input) : void 0);
+    const isFromInput = config.mode === "active" && method === "POST" && !forStay;
+    const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
+    const { status, answer, retryAfter } = await send(method, body);
     if (true) console.debug("keepalive:", method, "answered", status, answer);
     if (status === 0 || status === 401 || status === 410) {
       if (isSecond) {
@@ -593,7 +595,7 @@
     addEventListener("storage", (event) => {
       if (event.key === sharedKey) tick();
     });
-    document.addEventListener("securitypolicyviolation", (event) => {
+    addEventListener("securitypolicyviolation", (event) => {
       if (event.blockedURI === pingURL && event.disposition === "enforce") halt("connect-src");
     });
     listenForInput(isUserAsked, tick);

@@ -14,6 +14,7 @@ const (
 	rests  = `dispatchEvent({type: 'pointermove', isTrusted: true, movementX: 0, movementY: 0})`
 )
 
+// The idle timeout counts from the last input, wherever it was.
 func TestUserActive(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -61,7 +62,8 @@ func TestUserActive(t *testing.T) {
 	}
 }
 
-func TestInputIsNotedSometimes(t *testing.T) {
+// Busy typing must not write to the disk at each key.
+func TestInputIsSharedNowAndThen(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{mode: "active"})
 		writes := b.writes
@@ -73,7 +75,8 @@ func TestInputIsNotedSometimes(t *testing.T) {
 	})
 }
 
-func TestInputIsNobodysConcern(t *testing.T) {
+// Input is not listened to where it means nothing.
+func TestInputIsIgnoredWhereItMeansNothing(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{})
 		writes := b.writes

@@ -24,6 +24,43 @@ func TestState(t *testing.T) {
 	})
 }
 
+// Methods may be called by the listeners of events. After stop no dialog comes.
+func TestStopByAListener(t *testing.T) {
+	tests := []struct {
+		name     string
+		listener string
+		stops    bool
+	}{
+		{name: "a listener that does nothing", listener: `() => {}`},
+		{name: "a listener that stops", listener: `() => keepalive.stop()`, stops: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				tb := b.open(page{mode: "active", warn: 2 * time.Minute, dialogs: true})
+				tb.run(`document.addEventListener('keepalive:warning', ` + test.listener + `)`)
+				b.sleep(18*time.Minute + 30*time.Second)
+				require.Equal(t, 1, tb.count("warning"))
+				require.Equal(t, test.stops, len(tb.loads) == 1, "the dialogs are asked for at the start, and again when one is due")
+				b.sleep(time.Hour)
+				require.Equal(t, !test.stops, tb.count("expired") == 1)
+			})
+		})
+	}
+}
+
+// What a page finds in its window is keepalive, and nothing else.
+func TestGlobalScope(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		script := b.script
+		b.script = ""
+		tb := b.open(page{})
+		before := tb.vm.GlobalObject().Keys()
+		tb.run(script)
+		require.ElementsMatch(t, append(before, "keepalive"), tb.vm.GlobalObject().Keys())
+	})
+}
+
 func TestStop(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{})
@@ -59,6 +96,7 @@ func TestCheck(t *testing.T) {
 	})
 }
 
+// An answer that left the server before the sign-out must not hide it.
 func TestCheckDuringAPing(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.server = func(method string, at time.Time) reply {
@@ -75,6 +113,7 @@ func TestCheckDuringAPing(t *testing.T) {
 	})
 }
 
+// An app that asks for more at each answer.
 func TestCheckInALoop(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{cached: true})

@@ -56,6 +56,7 @@ func TestOnePingPerInterval(t *testing.T) {
 	}
 }
 
+// The network comes back in all tabs at the same moment, and the lock is faster than localStorage.
 func TestAllTabsWakeAtOnce(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// each runs a scenario on the readable and on the minified script, with a session of 20 minutes and 12 hours.
 func each(t *testing.T, scenario func(t *testing.T, b *browser, s *session)) {
 	for variant, script := range variants(t) {
 		t.Run(variant, func(t *testing.T) {

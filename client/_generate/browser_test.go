@@ -83,6 +83,7 @@ type page struct {
 	mode         string
 	max, warn    time.Duration
 	anonymous    bool // the server sent it without a session
+	dialogs      bool // nobody cancels the script's events, so that dialogs are due
 }
 
 const (
@@ -142,7 +143,7 @@ func (b *browser) open(p page) *tab {
 	set := func(name string, value any) { require.NoError(b.t, vm.Set(name, value)) }
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
-		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks,
+		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {

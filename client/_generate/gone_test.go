@@ -49,6 +49,8 @@ func TestGoneOnlyOnce(t *testing.T) {
 	})
 }
 
+// With a short idle timeout a claim ends soon; tabs must not take it from each
+// other between the two questions that make a session gone.
 func TestGoneWithSlowAnswers(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		for range 3 {

@@ -165,6 +165,7 @@ func TestBlockedByPolicy(t *testing.T) {
 	})
 }
 
+// The readable script says why, and the other is silent.
 func TestTrace(t *testing.T) {
 	for variant, script := range variants(t) {
 		s := newSession(idleTimeout, 12*time.Hour)

@@ -62,6 +62,7 @@ func TestNoWarningWithoutTheServersWord(t *testing.T) {
 	})
 }
 
+// The warning comes in all tabs, input does not close it, and Stay in one does in all.
 func TestWarningOfTheIdleEnd(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		front := b.open(page{mode: "active", warn: 2 * time.Minute})
@@ -92,6 +93,31 @@ func TestWarningOfTheIdleEnd(t *testing.T) {
 	})
 }
 
+// Until the dialog can be shown, the user is not asked, so input counts.
+func TestInputWhileADialogIsToCome(t *testing.T) {
+	tests := []struct {
+		name    string
+		dialogs bool
+		method  string
+	}{
+		{name: "the app has asked the user", method: "GET"},
+		{name: "the dialog is to come", dialogs: true, method: "POST"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				tb := b.open(page{mode: "active", warn: 2 * time.Minute, dialogs: test.dialogs})
+				b.sleep(18*time.Minute + 30*time.Second)
+				require.Equal(t, 1, tb.count("warning"))
+				tb.run(key)
+				b.sleep(40 * time.Second)
+				require.Equal(t, test.method, b.methods()[len(b.asked)-1])
+			})
+		})
+	}
+}
+
+// Another device, or a request of the app, extended the session meanwhile.
 func TestWarningEndsWhenTheServerKnowsBetter(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{mode: "active", warn: 2 * time.Minute})

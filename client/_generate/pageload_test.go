@@ -42,6 +42,7 @@ func TestDeadlineIsAskedForOnceInABrowser(t *testing.T) {
 	})
 }
 
+// A page was on its way to the browser when another tab found out that the session is gone.
 func TestPageOlderThanTheEnd(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.disk[recordKey] = fmt.Sprintf(`{"gone":%d}`, now-100)
@@ -64,6 +65,7 @@ func TestPageFromTheCacheAsksEvenIfAnotherTabKnows(t *testing.T) {
 	})
 }
 
+// A page that came without a session asks nothing until the app has signed in.
 func TestAnonymousPage(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		s.out = true
@@ -83,6 +85,7 @@ func TestAnonymousPage(t *testing.T) {
 	})
 }
 
+// Other tabs that believe in a session ask, as the server has sent a page without one.
 func TestAnonymousPageMakesOthersAsk(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		other := b.open(page{})

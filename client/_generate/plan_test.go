@@ -235,6 +235,38 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// The debug log says what decided.
+func TestReasons(t *testing.T) {
+	const fresh = `at: now, idle: 20*min, full: 20*min, life: now + 720*min`
+	const half = `at: now - 10*min, idle: 20*min, full: 20*min, life: now + 720*min`
+	tests := []struct{ name, record, config, tab, why string }{
+		{name: "ping", record: fresh, why: "half of the time left"},
+		{name: "deadline", record: `at: now, idle: 4*min, life: now + 4*min`, why: "a ping would gain nothing before the deadline"},
+		{name: "mode", record: fresh, config: `mode: 'visible'`, tab: `hidden: true`, why: "the mode or the limit forbids pings now"},
+		{name: "stay", record: half, tab: `stay: true`, why: "stay"},
+		{name: "look", record: half, tab: `look: true`, why: "look"},
+		{name: "warning", record: `at: now - 2*sec, idle: 20*min`, config: `warn: 2*min`, why: "the deadline is unknown"},
+		{name: "failure", record: half + `, failed: now - sec, fails: 9, rand: 0.9`, why: "half of the time left, after failures"},
+		{name: "return", record: half + `, failed: now - 2*sec`, tab: `woken: now`, why: "the user or the network is back"},
+		{name: "claim", record: half + `, claim: now`, why: "half of the time left, but a tab has just asked"},
+		{name: "gone", record: half + `, gone: now`, why: "the session is gone"},
+	}
+	vm := planVariants(t)["debug"]
+	require.NoError(t, vm.Set("now", now))
+	_, err := vm.RunString(`
+		const sec = 1000, min = 60*sec;
+		const why = (record, config, tab) =>
+			planModule.plan(record, now, {idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, ...tab}).why;`)
+	require.NoError(t, err)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v, err := vm.RunString("why({" + test.record + "}, {" + test.config + "}, {" + test.tab + "})")
+			require.NoError(t, err)
+			require.Equal(t, test.why, v.String())
+		})
+	}
+}
+
 func orEmpty(s string) string {
 	if s == "" {
 		return "{}"

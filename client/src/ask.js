@@ -1,5 +1,5 @@
 // ask.js asks the server, for all tabs of the browser: claim, request, answer.
-// It is given two functions: what to do when something is known, and what to do when the server refuses the page for good.
+// It is given two functions: one that decides again when an answer came, one that stops where the server forbids to ask.
 // It never decides whether to ask: plan.js does. No other module sends pings.
 
 import { noteInput } from './activity.js';
@@ -13,8 +13,8 @@ import { CONFIRM_DELAY, LOCK_TIMEOUT, LOCK_WAIT, RECORD_DELAY, REQUEST_TIMEOUT, 
 let isAsking = false;
 
 /**
- * Claims the question for this tab, unless there is nothing to ask any more. If two tabs have claimed by the end, the last
- * writer asks. Without a lock, which some engines lack, the claim is nearly as good.
+ * Claims the question for this tab, unless there is nothing to ask any more. If two tabs have claimed by the end, the
+ * last writer asks. Without a lock, which some engines lack, the claim is nearly as good.
  * @param {Lock|null} [lock] null when another tab holds it
  * @returns {Promise<KeepaliveState['ask']>} the method to ask with, or '' when another tab asks
  */
@@ -35,6 +35,9 @@ const claimWithLock = () => {
 };
 
 /**
+ * @typedef {() => void} Tick decides again
+ * @typedef {(reason: string) => void} Halt stops for good
+ *
  * @typedef {object} Reply
  * @property {number} [status] missing after a timeout or an error of the network
  * @property {string|null} [retryAfter]
@@ -89,16 +92,18 @@ const saveFailure = (retryAfter) =>
 /**
  * Asks, and asks again before it believes that the session is gone: the token may have been renewed while the question
  * was on its way with the old one.
- * @type {(method: string, tick: () => void, halt: (reason: string) => void, isSecond?: boolean) => Promise<void>}
+ * @type {(method: string, tick: Tick, halt: Halt, isSecond?: boolean) => Promise<void>}
  */
 const request = async (method, tick, halt, isSecond) => {
 	const sentAt = Date.now();
 	const forStay = wantsStay();
-	// How long nobody has used the page: the server counts the idle timeout from then.
-	const tellsInput = config.mode === 'active' && method === 'POST' && !forStay;
-	const { status, answer, retryAfter } = await send(method, tellsInput ? 'inactive=' + (sentAt - decide().input) : undefined);
+	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
+	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
+	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
+	const { status, answer, retryAfter } = await send(method, body);
 	if (__DEBUG__) console.debug('keepalive:', method, 'answered', status, answer);
-	if (status === 0 || status === 401 || status === 410) { // 0 is a redirect
+	// 0 is a redirect, which is not followed.
+	if (status === 0 || status === 401 || status === 410) {
 		if (isSecond) {
 			setStay(false);
 			setLook(false);
@@ -128,7 +133,7 @@ const request = async (method, tick, halt, isSecond) => {
 
 /**
  * Asks, unless this tab is asking already. Whatever becomes of the answer, a tab asks once a second at most.
- * @type {(tick: () => void, halt: (reason: string) => void) => Promise<void>}
+ * @type {(tick: Tick, halt: Halt) => Promise<void>}
  */
 export const ask = async (tick, halt) => {
 	if (isAsking) return;

@@ -5,7 +5,8 @@
 //	<script src="/keepalive/keepalive.js" defer data-idle="1200000" data-warn="120000"></script>
 //
 //	data-idle       the idle timeout in ms; without it a minute is assumed
-//	data-mode       "visible": only a visible page extends the session; "active": only real input does. Default: open pages do
+//	data-mode       "visible": only a visible page extends the session; "active": only real input does. Without it, any
+//	                open page does
 //	data-max        optional, in ms: without input for so long, the page no longer extends the session
 //	data-warn       optional, in ms, at least 20,000: how long before the end the user is warned; shorter than data-idle
 //	data-blank      optional: the page of an ended session loses its content
@@ -48,5 +49,5 @@ export const endpoint = (name) => new URL(name, script.src).href;
 
 export const pingURL = endpoint('ping');
 
-/** What is shared by pages of the same server only: the record in localStorage, the lock, the guard in the window. */
+/** Names what the pages of one server share: the record in localStorage, the lock, the guard in the window. */
 export const sharedKey = 'keepalive:' + pingURL;

@@ -1,6 +1,6 @@
 // dialog.js draws one dialog at a time, with the time that is left in it.
 // It is given the address of the document that holds them, the id of the one to show, and what its buttons do.
-// It never decides when to show or to close one. It imports nothing that has a state, so that it can be loaded when needed.
+// It never decides what to show. It imports no module that has state, so that it can be bundled and loaded on its own.
 
 import { LAST_SPEECH, SECOND, SPEECH_INTERVAL } from './times.js';
 

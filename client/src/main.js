@@ -79,7 +79,7 @@ const listen = () => {
 	addEventListener('storage', (event) => {
 		if (event.key === sharedKey) tick();
 	});
-	document.addEventListener('securitypolicyviolation', (event) => {
+	addEventListener('securitypolicyviolation', (event) => {
 		if (event.blockedURI === pingURL && event.disposition === 'enforce') halt('connect-src');
 	});
 	// While the user is asked, input changes nothing: the dialog must not go under a click.

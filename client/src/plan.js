@@ -173,8 +173,9 @@ const nearEnd = (s, mayExtend) => {
 	const isCertain = s.isFailing || (!mayExtend && s.answeredAt >= s.warnAt - FRESH);
 	const isNear = s.config.warn > 0 && s.now >= s.warnAt && isCertain;
 	const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
-	if (s.isGone ? !hasPassed : !isNear) return '';
-	return s.isCapped ? 'lifetime' : 'idle';
+	const isKnown = s.isGone ? hasPassed : isNear;
+	const kind = s.isCapped ? 'lifetime' : 'idle';
+	return isKnown ? kind : '';
 };
 
 /**
@@ -205,7 +206,7 @@ export const plan = (record, now, config, tab) => {
 		failing: s.isFailing,
 		input: s.inputAt,
 	};
-	if (__DEBUG__) step.why = explain(s, mayExtend, dueAt > desiredAt);
+	if (__DEBUG__) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
 	return step;
 };
 

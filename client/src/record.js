@@ -61,8 +61,8 @@ export const claimRecord = () => updateRecord({ claim: Date.now(), by: tabNumber
 export const isClaimedHere = () => readRecord().by === tabNumber;
 
 /**
- * Writes what came of a question, which ends the claim. An answer counts only while the claim stands under which it was asked
- * for: otherwise another tab has asked since, or wants a new answer.
+ * Writes what came of a question, which ends the claim. An answer counts only while the claim stands under which it was
+ * asked for: otherwise another tab has asked since, or wants a new answer.
  * @param {Partial<SharedRecord>} changes
  */
 export const updateClaimed = (changes) => {

@@ -8,6 +8,7 @@ const listeners = (all, up) => {
 			host.event(event.type, JSON.stringify(event.detail));
 			for (const f of all[event.type] || []) f(event);
 			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
+			return page.dialogs;
 		},
 	};
 };
@@ -26,7 +27,7 @@ globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
 globalThis.frameElement = null;
-globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // dialogs are for real browsers
+globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // none comes: dialogs are for real browsers
 globalThis.navigator = {onLine: true};
 if (page.locks) navigator.locks = {
 	request: (name, options, f) => new Promise((resolve, reject) => host.lock(name, (got) => {
