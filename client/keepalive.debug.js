@@ -587,6 +587,7 @@
     stop();
   };
   var listen = () => {
+    if (config.presence) watchPage(tick);
     addEventListener("pageshow", (event) => event.persisted ? wake() : tick());
     addEventListener("visibilitychange", () => document.hidden ? tick() : wake());
     for (const type of ["focus", "online", "resume"]) addEventListener(type, wake);
@@ -599,7 +600,6 @@
       if (event.blockedURI === pingURL && event.disposition === "enforce") halt("connect-src");
     });
     listenForInput(isUserAsked, tick);
-    if (config.presence) watchPage(tick);
   };
   var takePageLoad = () => {
     const requestedAt = pageRequestedAt();

@@ -72,6 +72,13 @@ type tab struct {
 	errors  []string // console.error
 	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
+	beacons []beacon
+}
+
+// beacon is a report to package presence.
+type beacon struct {
+	url             string
+	Tab, Sent, Page string
 }
 
 // page says how a tab was opened.
@@ -84,6 +91,8 @@ type page struct {
 	max, warn    time.Duration
 	anonymous    bool // the server sent it without a session
 	dialogs      bool // nobody cancels the script's events, so that dialogs are due
+	presence     string
+	session      map[string]string // sessionStorage, which a tab keeps from page to page
 }
 
 const (
@@ -134,6 +143,9 @@ func (b *browser) open(p page) *tab {
 	if p.mode != "" {
 		dataset["mode"] = p.mode
 	}
+	if p.presence != "" {
+		dataset["presence"] = p.presence
+	}
 	if p.max > 0 {
 		dataset["max"] = fmt.Sprint(p.max.Milliseconds())
 	}
@@ -143,13 +155,17 @@ func (b *browser) open(p page) *tab {
 	set := func(name string, value any) { require.NoError(b.t, vm.Set(name, value)) }
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
-		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs,
+		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {
 			if strings.HasPrefix(name, "keepalive:") {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
+		},
+		"beacon": func(url, body string) {
+			tb.beacons = append(tb.beacons, beacon{url: url})
+			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
 		"load": func(url string) { tb.loads = append(tb.loads, url) },
 		"debug": func(call goja.FunctionCall) goja.Value {

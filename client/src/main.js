@@ -71,6 +71,8 @@ const halt = (reason) => {
 };
 
 const listen = () => {
+	// First, as a page that is shown again has to know that before the tick.
+	if (__PRESENCE__ && config.presence) watchPage(tick);
 	addEventListener('pageshow', (event) => (event.persisted ? wake() : tick()));
 	addEventListener('visibilitychange', () => (document.hidden ? tick() : wake()));
 	for (const type of ['focus', 'online', 'resume']) addEventListener(type, wake);
@@ -84,7 +86,6 @@ const listen = () => {
 	});
 	// While the user is asked, input changes nothing: the dialog must not go under a click.
 	listenForInput(isUserAsked, tick);
-	if (__PRESENCE__ && config.presence) watchPage(tick);
 };
 
 /** Takes what the page's load says of the session. */

@@ -28,7 +28,14 @@ globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
 globalThis.frameElement = null;
 globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // none comes: dialogs are for real browsers
-globalThis.navigator = {onLine: true};
+globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.beacon(url, JSON.stringify(body.fields))};
+globalThis.URLSearchParams = class { constructor(fields) { this.fields = fields; } };
+globalThis.location = {pathname: '/orders', search: '?open=1'};
+globalThis.sessionStorage = {
+	getItem: (key) => page.session[key] || null,
+	setItem: (key, value) => { page.session[key] = value; },
+	removeItem: (key) => { delete page.session[key]; },
+};
 if (page.locks) navigator.locks = {
 	request: (name, options, f) => new Promise((resolve, reject) => host.lock(name, (got) => {
 		const release = () => got && host.unlock(name);
