@@ -25,7 +25,7 @@ var scriptSource []byte
 //go:embed client/presence.min.js
 var presenceSource []byte
 
-//go:embed client/keepalive.js
+//go:embed client/keepalive.debug.js
 var debugSource []byte
 
 // pages is what goes into the pages of one Manager, and what these load.

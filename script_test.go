@@ -84,7 +84,7 @@ func TestDebugScript(t *testing.T) {
 	h := km.LoadAndSave(respond(0, doc, html...))
 	shown := serve(t, h).fetch(t, "HTTP/1.1", "GET", "/", "").body
 	require.Contains(t, shown, `<script src="/keepalive/keepalive.debug.js" defer`)
-	want, err := os.ReadFile("client/keepalive.js")
+	want, err := os.ReadFile("client/keepalive.debug.js")
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/keepalive/keepalive.debug.js", nil)

@@ -60,7 +60,7 @@ interface DocumentEventMap {
 	 * The server said twice, a second apart, that the session has ended. In every tab, once for each end. Cancelled, no
 	 * dialog comes, and Config.BlankExpired leaves the page as it is.
 	 */
-	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | '' }>;
+	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | ''; readonly ms: 0 }>;
 	/** A warning is over, because the session was extended, or a session is there again. A new answer follows soon. */
 	'keepalive:resumed': CustomEvent<null>;
 	/** The dialog's sign-out button was pressed. Cancelled, nothing is sent to Config.LogoutURL. */

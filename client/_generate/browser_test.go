@@ -2,10 +2,10 @@ package main
 
 import (
 	"container/heap"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +72,13 @@ type tab struct {
 	errors  []string // console.error
 	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
+	beacons []beacon
+}
+
+// beacon is a report to package presence.
+type beacon struct {
+	url             string
+	Tab, Sent, Page string
 }
 
 // page says how a tab was opened.
@@ -83,6 +90,9 @@ type page struct {
 	mode         string
 	max, warn    time.Duration
 	anonymous    bool // the server sent it without a session
+	dialogs      bool // nobody cancels the script's events, so that dialogs are due
+	presence     string
+	session      map[string]string // sessionStorage, which a tab keeps from page to page
 }
 
 const (
@@ -101,52 +111,8 @@ func newBrowser(t *testing.T, script string, server func(method string, at time.
 	}
 }
 
-const prelude = `
-globalThis.window = globalThis;
-const above = {};
-const listeners = (all, up) => {
-	return {
-		addEventListener: (type, f) => { (all[type] = all[type] || []).push(f); },
-		dispatchEvent: (event) => {
-			host.event(event.type, JSON.stringify(event.detail));
-			for (const f of all[event.type] || []) f(event);
-			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
-		},
-	};
-};
-Object.assign(globalThis, listeners(above, {}));
-globalThis.document = Object.assign(listeners({}, above), {
-	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset, remove() {}},
-	documentElement: {lang: 'en'},
-	hidden: page.hidden, prerendering: page.prerendering,
-});
-globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
-globalThis.URL = class { constructor(to, base) { this.href = base.split('?')[0].replace(/[^/]*$/, to); } };
-globalThis.AbortSignal = {timeout: (ms) => ms};
-globalThis.console = {error: (...words) => host.error(words.join(' ')), debug: host.debug};
-globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
-globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
-globalThis.setTimeout = host.setTimeout;
-globalThis.clearTimeout = host.clearTimeout;
-globalThis.frameElement = null;
-globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // dialogs are for real browsers
-globalThis.navigator = {onLine: true};
-if (page.locks) navigator.locks = {
-	request: (name, options, f) => new Promise((resolve, reject) => host.lock(name, (got) => {
-		const release = () => got && host.unlock(name);
-		Promise.resolve(f(got ? {name} : null)).then((v) => { release(); resolve(v); }, (e) => { release(); reject(e); });
-	})),
-};
-globalThis.fetch = (url, options) => new Promise((resolve, reject) => {
-	if (url !== 'https://example.org/keepalive/ping' || options.redirect !== 'manual' || options.headers) throw new Error('odd request to ' + url);
-	host.fetch(options.method, options.body || '', options.signal, (status, body, retry) => resolve({
-		status: status === 302 ? 0 : status,
-		type: status === 302 ? 'opaqueredirect' : 'basic',
-		headers: {get: () => retry || null},
-		json: async () => JSON.parse(body),
-	}), () => reject(new TypeError('network')));
-});
-`
+//go:embed testdata/browser.js
+var prelude string
 
 // open loads a page with the script in a new tab.
 func (b *browser) open(p page) *tab {
@@ -177,6 +143,9 @@ func (b *browser) open(p page) *tab {
 	if p.mode != "" {
 		dataset["mode"] = p.mode
 	}
+	if p.presence != "" {
+		dataset["presence"] = p.presence
+	}
 	if p.max > 0 {
 		dataset["max"] = fmt.Sprint(p.max.Milliseconds())
 	}
@@ -186,13 +155,17 @@ func (b *browser) open(p page) *tab {
 	set := func(name string, value any) { require.NoError(b.t, vm.Set(name, value)) }
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
-		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks,
+		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {
 			if strings.HasPrefix(name, "keepalive:") {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
+		},
+		"beacon": func(url, body string) {
+			tb.beacons = append(tb.beacons, beacon{url: url})
+			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
 		"load": func(url string) { tb.loads = append(tb.loads, url) },
 		"debug": func(call goja.FunctionCall) goja.Value {
@@ -219,125 +192,6 @@ func (b *browser) open(p page) *tab {
 	return tb
 }
 
-// run evaluates code as a task that no timer set. An error that reaches it would have reached window.onerror.
-func (tb *tab) run(code string) {
-	if tb.dead {
-		return
-	}
-	tb.level = 0
-	_, err := tb.vm.RunString(code)
-	require.NoError(tb.b.t, err)
-}
-
-func (tb *tab) call(f goja.Callable, args ...any) {
-	values := make([]goja.Value, len(args))
-	for i, a := range args {
-		values[i] = tb.vm.ToValue(a)
-	}
-	_, err := f(goja.Undefined(), values...)
-	require.NoError(tb.b.t, err)
-}
-
-func (tb *tab) getItem(key string) goja.Value {
-	if tb.b.blocked == "throws" {
-		panic(tb.vm.NewTypeError("The operation is insecure."))
-	}
-	if v, ok := tb.storage[key]; ok {
-		return tb.vm.ToValue(v)
-	}
-	return goja.Null()
-}
-
-func (tb *tab) setItem(key, value string) {
-	switch tb.b.blocked {
-	case "throws":
-		panic(tb.vm.NewTypeError("The quota has been exceeded."))
-	case "ignores":
-		return
-	}
-	tb.storage[key], tb.b.disk[key] = value, value
-	tb.b.writes++
-	n := tb.b.writes
-	tb.seen = n
-	for _, other := range tb.b.tabs {
-		if other != tb {
-			tb.b.after(tb.b.lag, other, func() {
-				if n < other.seen { // its own write came later, and stays
-					return
-				}
-				other.storage[key], other.seen = value, n
-				other.run(`dispatchEvent({type: 'storage', key: ` + fmt.Sprintf("%q", key) + `})`)
-			})
-		}
-	}
-}
-
-func (tb *tab) setTimeout(f goja.Callable, ms float64) int {
-	b := tb.b
-	level := tb.level + 1
-	at := b.now.Add(time.Duration(max(ms, 1) * float64(time.Millisecond)))
-	if tb.hidden {
-		step := time.Second
-		if level >= 5 {
-			step = time.Minute
-		}
-		at = at.Add(step - 1).Truncate(step)
-	}
-	b.seq++
-	id := b.seq
-	tb.timers[id] = true
-	b.at(at, tb, func() {
-		if tb.timers[id] {
-			delete(tb.timers, id)
-			tb.level = level
-			tb.call(f)
-		}
-	})
-	return id
-}
-
-func (tb *tab) lock(name string, f goja.Callable) {
-	b := tb.b
-	b.after(time.Millisecond, nil, func() { // the browser grants, whatever state the tab is in
-		got := b.locks[name] == nil
-		if got {
-			b.locks[name] = tb
-		}
-		b.after(0, tb, func() { tb.level = 0; tb.call(f, got) })
-	})
-}
-
-func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Callable) {
-	b := tb.b
-	b.asked = append(b.asked, asked{method, body, tb, b.now})
-	timeout := time.Duration(limit) * time.Millisecond
-	b.after(10*time.Millisecond, nil, func() {
-		r := b.server(method, b.now)
-		if r.delay < 0 || r.delay > timeout {
-			b.after(timeout, tb, func() { tb.level = 0; tb.call(reject) })
-			return
-		}
-		b.after(10*time.Millisecond+r.delay, tb, func() {
-			tb.level = 0
-			if r.status == 0 {
-				tb.call(reject)
-				return
-			}
-			tb.call(resolve, r.status, r.body, r.retry)
-		})
-	})
-}
-
-// show makes tb visible or hides it, as a click on a tab does.
-func (tb *tab) show(visible bool) {
-	tb.hidden = !visible
-	tb.run(fmt.Sprintf(`document.hidden = %t; document.dispatchEvent({type: 'visibilitychange'})`, !visible))
-}
-
-func (tb *tab) online(online bool) {
-	tb.run(fmt.Sprintf(`navigator.onLine = %t; dispatchEvent({type: '%s'})`, online, map[bool]string{true: "online", false: "offline"}[online]))
-}
-
 // methods returns what was asked so far.
 func (b *browser) methods() []string {
 	var methods []string
@@ -352,17 +206,6 @@ func (b *browser) record() map[string]float64 {
 	var r map[string]float64
 	require.NoError(b.t, json.Unmarshal([]byte(b.disk[recordKey]), &r))
 	return r
-}
-
-// count returns how many of tb's events have that name.
-func (tb *tab) count(name string) int {
-	n := 0
-	for _, e := range tb.events {
-		if strings.HasPrefix(e, "keepalive:"+name) {
-			n++
-		}
-	}
-	return n
 }
 
 // sleep lets d pass.
@@ -422,34 +265,4 @@ func (q *tasks) Pop() any {
 	last := old[len(old)-1]
 	*q = old[:len(old)-1]
 	return last
-}
-
-// session is a server's session, for browser.server.
-type session struct {
-	idle     time.Duration
-	expiry   time.Time
-	deadline time.Time
-	out      bool // signed out
-	b        *browser
-}
-
-func newSession(idle, lifetime time.Duration) *session {
-	start := time.UnixMilli(now)
-	return &session{idle: idle, expiry: start.Add(idle), deadline: start.Add(lifetime)}
-}
-
-func (s *session) serve(method string, at time.Time) reply {
-	if s.out || !at.Before(s.expiry) {
-		return reply{status: 401}
-	}
-	if method == "POST" {
-		inactive, _ := strconv.Atoi(strings.TrimPrefix(s.b.asked[len(s.b.asked)-1].body, "inactive="))
-		if expiry := at.Add(s.idle - time.Duration(inactive)*time.Millisecond); expiry.After(s.expiry) {
-			s.expiry = expiry
-		}
-		if s.expiry.After(s.deadline) {
-			s.expiry = s.deadline
-		}
-	}
-	return reply{status: 200, body: fmt.Sprintf(`{"idleMs":%d,"lifetimeMs":%d,"data":"x"}`, s.expiry.Sub(at).Milliseconds(), s.deadline.Sub(at).Milliseconds())}
 }

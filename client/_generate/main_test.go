@@ -1,51 +1,183 @@
 package main
 
 import (
-	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// maxGzipped is what the script may cost a page at most.
-const maxGzipped = 3000
-
-func TestMinifiedIsCurrent(t *testing.T) {
-	for path, drop := range outputs {
-		want, err := minify([]byte(variants(t)["source"]), drop)
-		require.NoError(t, err)
-		got, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.Equal(t, string(want), string(got), "%s is not what keepalive.js gives: run \"go run .\" in client/_generate", path)
+func TestSleep(t *testing.T) {
+	for _, wake := range []string{
+		``,
+		`dispatchEvent({type: 'focus'})`,
+		`document.dispatchEvent({type: 'resume'})`,
+		`document.dispatchEvent({type: 'visibilitychange'})`,
+		`dispatchEvent({type: 'online'})`,
+		`dispatchEvent({type: 'pageshow', persisted: true})`,
+	} {
+		t.Run("woken by "+wake, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				tb := b.open(page{})
+				b.sleep(time.Minute)
+				require.Empty(t, b.asked)
+				b.suspend(8 * time.Hour)
+				tb.run(wake)
+				if wake == "" {
+					b.sleep(time.Minute) // the end of a slice
+				}
+				b.sleep(2 * time.Second)
+				require.Equal(t, []string{"POST", "POST"}, b.methods())
+				require.Equal(t, 1, tb.count("expired"))
+			})
+		})
 	}
 }
 
-func TestSize(t *testing.T) {
-	size, err := gzipSize([]byte(variants(t)["minified"]))
-	require.NoError(t, err)
-	t.Logf("keepalive.min.js: %d bytes gzipped", size)
-	require.LessOrEqual(t, size, maxGzipped)
+func TestBackForwardCache(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		b.sleep(time.Minute)
+		tb.frozen = true
+		s.out = true
+		b.sleep(time.Minute)
+		tb.frozen = false
+		tb.run(`dispatchEvent({type: 'pageshow', persisted: true})`)
+		b.sleep(2 * time.Second)
+		require.Equal(t, []string{"GET", "GET"}, b.methods())
+		require.Equal(t, 1, tb.count("expired"))
+	})
 }
 
-// A page under a strict policy must be able to run the script, and the back/forward cache must be able to keep the page.
-func TestAvoids(t *testing.T) {
-	for path := range outputs {
-		script, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, word := range []string{"innerHTML", "eval(", "Function(", "Worker", "unload", ".style", "headers:"} {
-			require.NotContains(t, string(script), word)
+func TestFirstShowIsNoWakeUp(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		b.sleep(8 * time.Second)
+		tb.run(`dispatchEvent({type: 'pageshow', persisted: false})`)
+		tb.show(false)
+		b.sleep(time.Minute)
+		require.Empty(t, b.asked)
+	})
+}
+
+func TestPrerenderedPageStartsWhenShown(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{prerendering: true})
+		b.sleep(15 * time.Minute)
+		require.Empty(t, b.asked)
+		tb.run(`document.prerendering = false; document.dispatchEvent({type: 'prerenderingchange'})`)
+		b.sleep(time.Second)
+		require.Equal(t, []string{"POST"}, b.methods())
+	})
+}
+
+func TestPageVisible(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{mode: "visible"})
+		other := b.open(page{mode: "visible", hidden: true})
+		b.sleep(3 * time.Hour)
+		require.True(t, b.now.Before(s.expiry))
+		require.InDelta(t, 19, len(b.asked), 2, "the hidden one lets the visible one ask")
+		tb.show(false)
+		b.sleep(21 * time.Minute)
+		require.False(t, b.now.Before(s.expiry))
+		require.Equal(t, 1, other.count("expired"))
+	})
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{mode: "visible"})
+		for range 20 { // looked at now and then
+			tb.show(false)
+			b.sleep(15 * time.Minute)
+			tb.show(true)
+			b.sleep(5 * time.Second)
+		}
+		require.True(t, b.now.Before(s.expiry))
+	})
+}
+
+func TestOffline(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		b.sleep(time.Minute)
+		b.server = func(string, time.Time) reply { return reply{} }
+		tb.online(false)
+		b.sleep(15 * time.Minute)
+		require.InDelta(t, 6, len(b.asked), 2, "once a minute from the ninth on")
+		b.server = s.serve
+		tb.online(true)
+		b.sleep(time.Second)
+		require.Equal(t, 1, tb.count("ping"))
+	})
+}
+
+func TestBusyUserDoesNotPutPingsOff(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		for range 60 {
+			b.sleep(time.Minute)
+			tb.run(`dispatchEvent({type: 'focus'})`)
+		}
+		posts := 0
+		for _, method := range b.methods() {
+			if method == "POST" {
+				posts++
+			}
+		}
+		require.InDelta(t, 6, posts, 1)
+		require.LessOrEqual(t, len(tb.timers), 2, "timers pile up")
+	})
+}
+
+func TestTwiceInOneWindow(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		tb.run(b.script)
+		tb.run(b.script)
+		b.sleep(time.Hour)
+		require.LessOrEqual(t, len(b.asked), 8)
+
+		s.out = true
+		b.sleep(15 * time.Minute)
+		require.Equal(t, 1, tb.count("expired"))
+		s.out, s.expiry = false, b.now.Add(s.idle)
+		before := tb.count("ping")
+		tb.run(b.script) // the framework showed a page that has a session
+		b.sleep(15 * time.Minute)
+		require.Equal(t, 1, tb.count("expired"))
+		require.Equal(t, before+2, tb.count("ping"))
+	})
+}
+
+func TestBlockedByPolicy(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		tb.run(`
+			fetch = async () => { throw new TypeError('blocked'); };
+			const violation = {type: 'securitypolicyviolation', blockedURI: 'https://example.org/keepalive/ping', disposition: 'report'};
+			document.dispatchEvent(violation);`)
+		require.Empty(t, tb.errors, "a report-only policy blocks nothing")
+		tb.run(`violation.disposition = 'enforce'; document.dispatchEvent(violation)`)
+		require.Len(t, tb.errors, 1)
+		require.Equal(t, "keepalive stopped: connect-src", tb.errors[0])
+		b.sleep(3 * time.Hour)
+		require.Empty(t, tb.events)
+	})
+}
+
+// The readable script says why, and the other is silent.
+func TestTrace(t *testing.T) {
+	for variant, script := range variants(t) {
+		s := newSession(idleTimeout, 12*time.Hour)
+		b := newBrowser(t, script, s.serve)
+		s.b = b
+		tb := b.open(page{})
+		b.sleep(10 * time.Minute)
+		if variant == "debug" {
+			require.Contains(t, strings.Join(tb.debug, "\n"), "keepalive: wait half of the time left")
+			require.Contains(t, strings.Join(tb.debug, "\n"), "keepalive: POST half of the time left")
+		} else {
+			require.Empty(t, tb.debug)
 		}
 	}
-}
-
-// variants returns the script as written and as served. Each behaviour is tested on both.
-func variants(t *testing.T) map[string]string {
-	t.Helper()
-	scripts := map[string]string{}
-	for name, path := range map[string]string{"source": sourcePath, "minified": "../keepalive.min.js"} {
-		b, err := os.ReadFile(path)
-		require.NoError(t, err)
-		scripts[name] = string(b)
-	}
-	return scripts
 }

@@ -183,20 +183,31 @@ var planCases = []planCase{
 	{name: "the deadline before the answer", state: `{at: now, idle: 20*min, full: 20*min, life: -1}`, in: 10 * time.Minute},
 }
 
-func TestPlan(t *testing.T) {
-	for variant, script := range variants(t) {
-		vm := goja.New()
-		plan, err := vm.RunString(script)
+// planVariants returns engines in which planModule is the module plan.js, with and without the log's reasons.
+func planVariants(t *testing.T) map[string]*goja.Runtime {
+	t.Helper()
+	engines := map[string]*goja.Runtime{}
+	for name, debug := range map[string]bool{"debug": true, "silent": false} {
+		options := buildOptions("src/plan.js", debug, false)
+		options.GlobalName = "planModule"
+		code, err := bundleModule(options)
 		require.NoError(t, err)
-		require.Empty(t, vm.GlobalObject().Keys(), "%s leaves something in the global scope", variant)
-		require.NoError(t, vm.Set("plan", plan))
+		engines[name] = goja.New()
+		_, err = engines[name].RunString(string(code))
+		require.NoError(t, err)
+	}
+	return engines
+}
+
+func TestPlan(t *testing.T) {
+	for variant, vm := range planVariants(t) {
 		require.NoError(t, vm.Set("now", now))
-		_, err = vm.RunString(`
+		_, err := vm.RunString(`
 			const sec = 1000, min = 60*sec;
 			// In the cases life counts from at.
 			const decide = (state, config, tab) =>
-				plan(state && state.life > 0 ? {...state, life: state.at + state.life} : state, now,
-					{idle: 20*min, warn: 0, ...config}, {rand: 0, ...tab});`)
+				planModule.plan(state && state.life > 0 ? {...state, life: state.at + state.life} : state, now,
+					{idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, ...tab});`)
 		require.NoError(t, err)
 
 		for _, c := range planCases {
@@ -224,6 +235,38 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// The debug log says what decided.
+func TestReasons(t *testing.T) {
+	const fresh = `at: now, idle: 20*min, full: 20*min, life: now + 720*min`
+	const half = `at: now - 10*min, idle: 20*min, full: 20*min, life: now + 720*min`
+	tests := []struct{ name, record, config, tab, why string }{
+		{name: "ping", record: fresh, why: "half of the time left"},
+		{name: "deadline", record: `at: now, idle: 4*min, life: now + 4*min`, why: "a ping would gain nothing before the deadline"},
+		{name: "mode", record: fresh, config: `mode: 'visible'`, tab: `hidden: true`, why: "the mode or the limit forbids pings now"},
+		{name: "stay", record: half, tab: `stay: true`, why: "stay"},
+		{name: "look", record: half, tab: `look: true`, why: "look"},
+		{name: "warning", record: `at: now - 2*sec, idle: 20*min`, config: `warn: 2*min`, why: "the deadline is unknown"},
+		{name: "failure", record: half + `, failed: now - sec, fails: 9, rand: 0.9`, why: "half of the time left, after failures"},
+		{name: "return", record: half + `, failed: now - 2*sec`, tab: `woken: now`, why: "the user or the network is back"},
+		{name: "claim", record: half + `, claim: now`, why: "half of the time left, but a tab has just asked"},
+		{name: "gone", record: half + `, gone: now`, why: "the session is gone"},
+	}
+	vm := planVariants(t)["debug"]
+	require.NoError(t, vm.Set("now", now))
+	_, err := vm.RunString(`
+		const sec = 1000, min = 60*sec;
+		const why = (record, config, tab) =>
+			planModule.plan(record, now, {idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, ...tab}).why;`)
+	require.NoError(t, err)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v, err := vm.RunString("why({" + test.record + "}, {" + test.config + "}, {" + test.tab + "})")
+			require.NoError(t, err)
+			require.Equal(t, test.why, v.String())
+		})
+	}
+}
+
 func orEmpty(s string) string {
 	if s == "" {
 		return "{}"
@@ -234,20 +277,16 @@ func orEmpty(s string) string {
 // TestPlanNeverSleepsIn feeds plan every combination of a few odd values. Whatever it finds, a page must come to a point
 // where it asks the server, and never later than the idle timeout, for the record can be wrong in any way.
 func TestPlanNeverSleepsIn(t *testing.T) {
-	for variant, script := range variants(t) {
+	for variant, vm := range planVariants(t) {
 		t.Run(variant, func(t *testing.T) {
-			vm := goja.New()
-			plan, err := vm.RunString(script)
-			require.NoError(t, err)
-			require.NoError(t, vm.Set("plan", plan))
 			v, err := vm.RunString(`
-				const now = 1.8e12, config = {idle: 12e5, warn: 12e4};
+				const now = 1.8e12, config = {idle: 12e5, mode: '', max: 0, warn: 12e4};
 				const odd = [undefined, NaN, 'x', -1, 0, 1, 12e5, now - 1e4, now, now + 5e3, 9e15];
 				const bad = [];
 				for (const at of odd) for (const idle of odd) for (const life of odd) for (const failed of odd)
 					for (const after of ['x', 1, 9e15]) for (const claim of [undefined, now]) {
 						const state = {at, idle, full: idle, life, failed, after, fails: after, rand: after, claim};
-						const step = plan(state, now, config, {rand: 0.5, hidden: true, woken: life});
+						const step = planModule.plan(state, now, config, {rand: 0.5, hidden: true, woken: life});
 						if (!(step.until > now && step.until <= now + config.idle)) bad.push(JSON.stringify([state, step]));
 					}
 				bad.slice(0, 3).join('\n')`)

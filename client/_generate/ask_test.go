@@ -8,6 +8,83 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestOnePingPerInterval(t *testing.T) {
+	tests := []struct {
+		name    string
+		visible int
+		hidden  int
+		noLocks bool
+		blocked string
+		idle    time.Duration // the server's, if not the page's
+		pings   int           // at most, in six hours
+	}{
+		{name: "one tab", visible: 1, pings: 40},
+		{name: "five tabs", visible: 1, hidden: 4, pings: 40},
+		{name: "five windows", visible: 5, pings: 40},
+		{name: "five hidden tabs", hidden: 5, pings: 40},
+		{name: "five tabs without Web Locks", visible: 1, hidden: 4, noLocks: true, pings: 40},
+		{name: "five windows without Web Locks", visible: 5, noLocks: true, pings: 40},
+		{name: "five hidden tabs without Web Locks", hidden: 5, noLocks: true, pings: 40},
+		{name: "three tabs without localStorage each work alone", visible: 1, hidden: 2, blocked: "throws", pings: 3 * 40},
+		{name: "three tabs whose localStorage forgets", visible: 1, hidden: 2, blocked: "ignores", pings: 3 * 40},
+		{name: "three minutes, hidden", hidden: 3, idle: 3 * time.Minute, pings: 360},
+		{name: "three minutes, hidden, without Web Locks", hidden: 3, idle: 3 * time.Minute, noLocks: true, pings: 360},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				b.noLocks, b.blocked = test.noLocks, test.blocked
+				if test.idle > 0 {
+					s.idle, s.expiry = test.idle, b.now.Add(test.idle)
+				}
+				for i := range test.visible + test.hidden {
+					b.open(page{hidden: i >= test.visible, cached: test.idle > 0})
+					b.sleep(time.Second)
+				}
+				b.sleep(6 * time.Hour)
+				require.LessOrEqual(t, len(b.asked), test.pings)
+				require.GreaterOrEqual(t, len(b.asked), 24)
+				events := 0
+				for _, tb := range b.tabs {
+					require.Zero(t, tb.count("expired"))
+					require.Empty(t, tb.errors)
+					events += tb.count("ping")
+				}
+				require.Equal(t, len(b.asked), events, "each ping is an event in the tab that asked, and in no other")
+			})
+		})
+	}
+}
+
+// The network comes back in all tabs at the same moment, and the lock is faster than localStorage.
+func TestAllTabsWakeAtOnce(t *testing.T) {
+	tests := []struct {
+		name    string
+		lag     time.Duration
+		noLocks bool
+	}{
+		{name: "with Web Locks", lag: 5 * time.Millisecond},
+		{name: "with Web Locks and a slow localStorage", lag: 100 * time.Millisecond},
+		{name: "without Web Locks", lag: 5 * time.Millisecond, noLocks: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				b.lag, b.noLocks = test.lag, test.noLocks
+				for range 5 {
+					b.open(page{})
+				}
+				b.sleep(time.Minute)
+				for _, tb := range b.tabs {
+					tb.run(`dispatchEvent({type: 'online'})`)
+				}
+				b.sleep(time.Minute)
+				require.Len(t, b.asked, 1)
+			})
+		})
+	}
+}
+
 func TestTabThatDiesWhileItAsks(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -126,66 +203,11 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-func TestForbidden(t *testing.T) {
-	each(t, func(t *testing.T, b *browser, s *session) {
-		b.server = func(string, time.Time) reply { return reply{status: 403} }
-		tb := b.open(page{})
-		b.sleep(3 * time.Hour)
-		tb.show(true)
-		b.sleep(time.Hour)
-		require.Len(t, b.asked, 1)
-		require.Len(t, tb.errors, 1)
-		require.Equal(t, "keepalive stopped: 403", tb.errors[0])
-		require.Empty(t, tb.events)
-	})
-}
-
-func TestBlockedByPolicy(t *testing.T) {
-	each(t, func(t *testing.T, b *browser, s *session) {
-		tb := b.open(page{})
-		tb.run(`
-			fetch = async () => { throw new TypeError('blocked'); };
-			const violation = {type: 'securitypolicyviolation', blockedURI: 'https://example.org/keepalive/ping', disposition: 'report'};
-			document.dispatchEvent(violation);`)
-		require.Empty(t, tb.errors, "a report-only policy blocks nothing")
-		tb.run(`violation.disposition = 'enforce'; document.dispatchEvent(violation)`)
-		require.Len(t, tb.errors, 1)
-		require.Equal(t, "keepalive stopped: connect-src", tb.errors[0])
-		b.sleep(3 * time.Hour)
-		require.Empty(t, tb.events)
-	})
-}
-
-func TestOffline(t *testing.T) {
-	each(t, func(t *testing.T, b *browser, s *session) {
-		tb := b.open(page{})
-		b.sleep(time.Minute)
-		b.server = func(string, time.Time) reply { return reply{} }
-		tb.online(false)
-		b.sleep(15 * time.Minute)
-		require.InDelta(t, 6, len(b.asked), 2, "once a minute from the ninth on")
-		b.server = s.serve
-		tb.online(true)
-		b.sleep(time.Second)
-		require.Equal(t, 1, tb.count("ping"))
-	})
-}
-
 func TestServerThatGivesNoTime(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.server = func(string, time.Time) reply { return reply{status: 200, body: `{"idleMs":0,"lifetimeMs":9000}`} }
 		b.open(page{cached: true})
 		b.sleep(time.Minute)
 		require.LessOrEqual(t, len(b.asked), 61)
-	})
-}
-
-// An app that asks for more at each answer.
-func TestCheckInALoop(t *testing.T) {
-	each(t, func(t *testing.T, b *browser, s *session) {
-		tb := b.open(page{cached: true})
-		tb.run(`document.addEventListener('keepalive:ping', () => document.dispatchEvent({type: 'keepalive:check'}))`)
-		b.sleep(time.Minute)
-		require.InDelta(t, 55, len(b.asked), 6)
 	})
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPageLoad(t *testing.T) {
+	tests := []struct {
+		name string
+		page page
+		ask  []string // within five seconds
+	}{
+		{name: "from the network", ask: nil},
+		{name: "reloaded", page: page{kind: "reload"}, ask: nil},
+		{name: "by back or forward", page: page{kind: "back_forward"}, ask: []string{"POST"}},
+		{name: "from the cache", page: page{cached: true}, ask: []string{"POST"}},
+		{name: "from the network, with a warning to give", page: page{warn: 2 * time.Minute}, ask: []string{"GET"}},
+		{name: "prerendered", page: page{prerendering: true, cached: true}, ask: nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				b.open(test.page)
+				b.sleep(5 * time.Second)
+				require.Equal(t, test.ask, b.methods())
+			})
+		})
+	}
+}
+
+func TestDeadlineIsAskedForOnceInABrowser(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		for range 5 {
+			b.open(page{warn: 2 * time.Minute})
+			b.sleep(time.Minute)
+		}
+		require.Equal(t, []string{"GET"}, b.methods())
+	})
+}
+
+// A page was on its way to the browser when another tab found out that the session is gone.
+func TestPageOlderThanTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		b.disk[recordKey] = fmt.Sprintf(`{"gone":%d}`, now-100)
+		late := b.open(page{}) // asked for 250 ms ago
+		b.sleep(time.Minute)
+		require.Equal(t, 1, late.count("expired"))
+		b.disk[recordKey] = fmt.Sprintf(`{"gone":%d}`, b.now.UnixMilli()-300)
+		require.Zero(t, b.open(page{}).count("expired"))
+	})
+}
+
+func TestPageFromTheCacheAsksEvenIfAnotherTabKnows(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		b.open(page{})
+		b.sleep(time.Minute)
+		s.out = true
+		back := b.open(page{kind: "back_forward"})
+		b.sleep(2 * time.Second)
+		require.Equal(t, 1, back.count("expired"))
+	})
+}
+
+// A page that came without a session asks nothing until the app has signed in.
+func TestAnonymousPage(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.out = true
+		tb := b.open(page{anonymous: true})
+		b.sleep(3 * time.Hour)
+		tb.show(false)
+		tb.show(true)
+		b.sleep(time.Minute)
+		require.Empty(t, b.asked)
+		require.Empty(t, tb.events)
+		s.out = false
+		s.expiry, s.deadline = b.now.Add(s.idle), b.now.Add(12*time.Hour)
+		tb.run(`document.dispatchEvent({type: 'keepalive:check'})`)
+		b.sleep(time.Hour)
+		require.Greater(t, tb.count("ping"), 4)
+		require.Zero(t, tb.count("expired"))
+	})
+}
+
+// Other tabs that believe in a session ask, as the server has sent a page without one.
+func TestAnonymousPageMakesOthersAsk(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		other := b.open(page{})
+		b.sleep(time.Minute)
+		s.out = true
+		tb := b.open(page{anonymous: true})
+		b.sleep(10 * time.Second)
+		require.Equal(t, 1, other.count("expired"))
+		require.Empty(t, tb.events)
+	})
+}

@@ -1,0 +1,53 @@
+// A page as the script finds it, on top of host, which is the fake browser, and page, which says how it was opened.
+globalThis.window = globalThis;
+const above = {};
+const listeners = (all, up) => {
+	return {
+		addEventListener: (type, f) => { (all[type] = all[type] || []).push(f); },
+		dispatchEvent: (event) => {
+			host.event(event.type, JSON.stringify(event.detail));
+			for (const f of all[event.type] || []) f(event);
+			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
+			return page.dialogs;
+		},
+	};
+};
+Object.assign(globalThis, listeners(above, {}));
+globalThis.document = Object.assign(listeners({}, above), {
+	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset, remove() {}},
+	documentElement: {lang: 'en'},
+	hidden: page.hidden, prerendering: page.prerendering,
+});
+globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
+globalThis.URL = class { constructor(to, base) { this.href = base.split('?')[0].replace(/[^/]*$/, to); } };
+globalThis.AbortSignal = {timeout: (ms) => ms};
+globalThis.console = {error: (...words) => host.error(words.join(' ')), debug: host.debug};
+globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
+globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
+globalThis.setTimeout = host.setTimeout;
+globalThis.clearTimeout = host.clearTimeout;
+globalThis.frameElement = null;
+globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // none comes: dialogs are for real browsers
+globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.beacon(url, JSON.stringify(body.fields))};
+globalThis.URLSearchParams = class { constructor(fields) { this.fields = fields; } };
+globalThis.location = {pathname: '/orders', search: '?open=1'};
+globalThis.sessionStorage = {
+	getItem: (key) => page.session[key] || null,
+	setItem: (key, value) => { page.session[key] = value; },
+	removeItem: (key) => { delete page.session[key]; },
+};
+if (page.locks) navigator.locks = {
+	request: (name, options, f) => new Promise((resolve, reject) => host.lock(name, (got) => {
+		const release = () => got && host.unlock(name);
+		Promise.resolve(f(got ? {name} : null)).then((v) => { release(); resolve(v); }, (e) => { release(); reject(e); });
+	})),
+};
+globalThis.fetch = (url, options) => new Promise((resolve, reject) => {
+	if (url !== 'https://example.org/keepalive/ping' || options.redirect !== 'manual' || options.headers) throw new Error('odd request to ' + url);
+	host.fetch(options.method, options.body || '', options.signal, (status, body, retry) => resolve({
+		status: status === 302 ? 0 : status,
+		type: status === 302 ? 'opaqueredirect' : 'basic',
+		headers: {get: () => retry || null},
+		json: async () => JSON.parse(body),
+	}), () => reject(new TypeError('network')));
+});

@@ -1,0 +1,40 @@
+// A page that uses all of keepalive.d.ts, as the documentation shows it. It is compiled and never run.
+
+document.addEventListener('keepalive:ping', ({ detail }) => {
+	const left: number = Math.min(detail.idleMs, detail.lifetimeMs);
+	console.log(left, detail.data);
+});
+
+document.addEventListener('keepalive:warning', (event) => {
+	event.preventDefault();
+	const end: KeepaliveEnd = event.detail.reason;
+	const text = { idle: 'Are you still there?', lifetime: 'Please save your work.' }[end];
+	if (confirm(`${text} ${event.detail.ms / 1000} s`)) keepalive.stay();
+});
+
+document.addEventListener('keepalive:expired', ({ detail }) => {
+	const reason: KeepaliveEnd | '' = detail.reason;
+	location.href = '/login?' + new URLSearchParams({ reason });
+});
+
+addEventListener('DOMContentLoaded', () => {
+	document.addEventListener('keepalive:resumed', ({ detail }) => {
+		const nothing: null = detail;
+		console.log(nothing);
+	});
+	document.addEventListener('keepalive:logout', (event) => event.preventDefault());
+});
+
+document.dispatchEvent(new Event('keepalive:check'));
+
+const { gone, end, reason, failing, input, ask, until }: KeepaliveState = keepalive.state;
+console.log(gone, failing, reason === 'idle', ask === 'POST', new Date(Math.min(end, input, until)));
+
+window.keepalive?.look();
+window.keepalive?.stop();
+
+// @ts-expect-error: a page reads the state and does not write it
+keepalive.state.gone = false;
+// @ts-expect-error: there is no such reason
+const unknown: KeepaliveEnd = 'logout';
+console.log(unknown);

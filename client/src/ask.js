@@ -1,0 +1,147 @@
+// ask.js asks the server, for all tabs of the browser: claim, request, answer.
+// It is given two functions: one that decides again when an answer came, one that stops where the server forbids to ask.
+// It never decides whether to ask: plan.js does. No other module sends pings.
+
+import { noteInput } from './activity.js';
+import { dispatch } from './api.js';
+import { config, pingURL, sharedKey } from './config.js';
+import { numberOrZero } from './plan.js';
+import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
+import { decide, setLook, setStay, wantsStay } from './tab.js';
+import { CONFIRM_DELAY, LOCK_TIMEOUT, LOCK_WAIT, RECORD_DELAY, REQUEST_TIMEOUT, SECOND, sleep } from './times.js';
+
+let isAsking = false;
+
+/**
+ * Claims the question for this tab, unless there is nothing to ask any more. If two tabs have claimed by the end, the
+ * last writer asks. Without a lock, which some engines lack, the claim is nearly as good.
+ * @param {Lock|null} [lock] null when another tab holds it
+ * @returns {Promise<KeepaliveState['ask']>} the method to ask with, or '' when another tab asks
+ */
+const claim = async (lock) => {
+	if (lock === null) await sleep(LOCK_WAIT);
+	const { ask } = decide();
+	if (ask) {
+		claimRecord();
+		await sleep(RECORD_DELAY);
+	}
+	return isClaimedHere() ? ask : '';
+};
+
+/** Claims under the lock. The result is undefined where the engine has no lock that answers. */
+const claimWithLock = () => {
+	const claimed = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
+	return Promise.race([claimed, sleep(LOCK_TIMEOUT)]).catch(() => undefined);
+};
+
+/**
+ * @typedef {() => void} Tick decides again
+ * @typedef {(reason: string) => void} Halt stops for good
+ *
+ * @typedef {object} Reply
+ * @property {number} [status] missing after a timeout or an error of the network
+ * @property {string|null} [retryAfter]
+ * @property {KeepaliveAnswer|null} [answer]
+ */
+
+/** @type {(method: string, body?: string) => Promise<Reply>} */
+const send = async (method, body) => {
+	try {
+		const response = await fetch(pingURL, {
+			method,
+			body,
+			redirect: 'manual',
+			signal: AbortSignal.timeout?.(REQUEST_TIMEOUT),
+		});
+		const answer = await response.json().catch(() => null);
+		return { status: response.status, retryAfter: response.headers.get('retry-after'), answer };
+	} catch {
+		return {};
+	}
+};
+
+/** @type {(method: string, sentAt: number, answer: KeepaliveAnswer) => void} */
+const saveAnswer = (method, sentAt, { idleMs, lifetimeMs }) =>
+	updateClaimed({
+		at: sentAt, // not the time of arrival: the server counted from before that
+		idle: idleMs,
+		life: sentAt + lifetimeMs,
+		...(method === 'POST' && { full: idleMs }),
+		fails: 0,
+	});
+
+/**
+ * Reads Retry-After (RFC 9110, section 10.2.3: seconds or a date) as ms. NaN is what says neither.
+ * @type {(header?: string|null) => number}
+ */
+const parseRetryAfter = (header) => {
+	if (!header) return 0;
+	const seconds = Number(header);
+	return Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * SECOND;
+};
+
+/** @type {(retryAfter?: string|null) => void} */
+const saveFailure = (retryAfter) =>
+	updateClaimed({
+		failed: Date.now(),
+		fails: numberOrZero(readRecord().fails) + 1,
+		after: parseRetryAfter(retryAfter),
+		rand: Math.random(),
+	});
+
+/**
+ * Asks, and asks again before it believes that the session is gone: the token may have been renewed while the question
+ * was on its way with the old one.
+ * @type {(method: string, tick: Tick, halt: Halt, isSecond?: boolean) => Promise<void>}
+ */
+const request = async (method, tick, halt, isSecond) => {
+	const sentAt = Date.now();
+	const forStay = wantsStay();
+	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
+	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
+	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
+	const { status, answer, retryAfter } = await send(method, body);
+	if (__DEBUG__) console.debug('keepalive:', method, 'answered', status, answer);
+	// 0 is a redirect, which is not followed.
+	if (status === 0 || status === 401 || status === 410) {
+		if (isSecond) {
+			setStay(false);
+			setLook(false);
+			updateClaimed({ gone: sentAt });
+			return;
+		}
+		// The claim must outlive the pause and the second request, or tabs take it from each other and none ever knows.
+		updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
+		await sleep(CONFIRM_DELAY);
+		await request(method, tick, halt, true);
+	} else if (status === 403) {
+		halt('403');
+	} else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
+		saveAnswer(method, sentAt, answer);
+		if (forStay) {
+			setStay(false);
+			noteInput(sentAt);
+		}
+		tick();
+		setLook(false); // even if it was wanted just now: this is the answer
+		dispatch('keepalive:ping', answer);
+	} else {
+		// A body that is none of ours is not the server's word: a captive portal answers 200 with its own.
+		saveFailure(retryAfter);
+	}
+};
+
+/**
+ * Asks, unless this tab is asking already. Whatever becomes of the answer, a tab asks once a second at most.
+ * @type {(tick: Tick, halt: Halt) => Promise<void>}
+ */
+export const ask = async (tick, halt) => {
+	if (isAsking) return;
+	isAsking = true;
+	const method = (await claimWithLock()) ?? (await claim());
+	if (method) await request(method, tick, halt);
+	tick();
+	await sleep(SECOND);
+	isAsking = false;
+	tick();
+};
