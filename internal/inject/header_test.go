@@ -78,6 +78,13 @@ func TestHeaderFields(t *testing.T) {
 			w.Header().Del("Deleted")
 			mustWrite(w, page[9:])
 		}, check: inserted},
+		{name: "declared trailer whose second value changes while held", handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "Two")
+			w.Header()["Two"] = []string{"1", "2"}
+			respondHTML(200, page[:9])(w, nil)
+			w.Header()["Two"] = []string{"1", "3"}
+			mustWrite(w, page[9:])
+		}, check: inserted},
 		{name: "trailers that were not declared", handler: func(w http.ResponseWriter, _ *http.Request) {
 			respondHTML(0, page[:20])(w, nil)
 			w.(http.Flusher).Flush()

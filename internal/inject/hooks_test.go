@@ -29,7 +29,8 @@ func (r *recorder) BeforeHeader(w http.ResponseWriter) error {
 
 func (r *recorder) AnswerError(w http.ResponseWriter, err error) {
 	r.calls = append(r.calls, "AnswerError")
-	http.Error(w, "answered: "+err.Error(), http.StatusInternalServerError)
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = io.WriteString(w, "answered: "+err.Error())
 }
 
 func (r *recorder) Insertion(http.Header) (*inject.Insertion, string) {
@@ -148,7 +149,7 @@ func TestBeforeHeader(t *testing.T) {
 					if hooks.err != nil {
 						require.Equal(t, []string{"BeforeHeader", "AnswerError"}, hooks.calls)
 						require.Equal(t, http.StatusInternalServerError, res.StatusCode)
-						require.Equal(t, "answered: the store fails\n", string(b))
+						require.Equal(t, "answered: the store fails", string(b))
 					}
 				}
 			})
@@ -156,12 +157,24 @@ func TestBeforeHeader(t *testing.T) {
 	}
 }
 
-// A length of the response that is dropped would cut the error page short.
-func TestAnswerErrorHasItsOwnLength(t *testing.T) {
+// The length of the response that is dropped is not that of AnswerError's.
+func TestAnswerErrorWithoutTheDroppedLength(t *testing.T) {
 	hooks := &recorder{insertion: onlyTag, err: errors.New("broken")}
-	w := record(wrapRecorded(hooks, respondHTML(0, page, "Content-Length", pageLength)))
-	require.Empty(t, w.Header().Get("Content-Length"))
-	require.Equal(t, "answered: broken\n", w.Body.String())
+	srv := wiretest.Serve(t, wrapRecorded(hooks, respondHTML(0, page, "Content-Length", pageLength)))
+	got := srv.Fetch(t, "HTTP/1.1", "GET", "/", "")
+	require.Equal(t, "answered: broken", got.Body)
+	require.False(t, got.Truncated)
+}
+
+// A 101 is a final header, unlike other informational ones.
+func TestBeforeHeaderOfSwitchingProtocols(t *testing.T) {
+	hooks := &recorder{insertion: onlyTag}
+	srv := wiretest.Serve(t, wrapRecorded(hooks, hijackAfter(func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	})))
+	got := srv.Fetch(t, "HTTP/1.1", "GET", "/", "")
+	require.Equal(t, http.StatusSwitchingProtocols, got.Status)
+	require.Equal(t, "was called", got.Header.Get("Before-Header"))
 }
 
 // A connection is only handed over when BeforeHeader has succeeded.
