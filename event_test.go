@@ -25,7 +25,6 @@ func TestTracePages(t *testing.T) {
 	const inserted, skipped = "script=true reason=", "script=false reason="
 	tests := []struct {
 		name    string
-		method  string
 		cfg     keepalive.Config
 		guest   bool // without a session
 		handler http.HandlerFunc
@@ -59,7 +58,7 @@ func TestTracePages(t *testing.T) {
 						continue // Inject goes by cookies alone
 					}
 				}
-				r := httptest.NewRequest(tt.method, "/some/page", nil)
+				r := httptest.NewRequest("GET", "/some/page", nil)
 				if !tt.guest {
 					r.AddCookie(&http.Cookie{Name: "session", Value: newToken(t, sm)})
 				}

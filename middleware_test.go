@@ -158,7 +158,7 @@ func TestUpgradeSavesTheSession(t *testing.T) {
 }
 
 // Requests do not see each other's pages.
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentRequests(t *testing.T) {
 	sm := newSessions()
 	cookie := "session=" + newToken(t, sm)
 	srv := httptest.NewServer(newManager(t, sm, keepalive.Config{}).LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
