@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ways are what a handler is compared with itself in.
+// ways are the wrappers that the benchmarks compare.
 var ways = []struct {
 	name string
 	wrap func(*scs.SessionManager, *keepalive.Manager, http.Handler) http.Handler
@@ -122,7 +122,7 @@ func BenchmarkResponse(b *testing.B) {
 	const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n" +
 		"Accept-Language: en\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0\r\n" +
 		"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n"
-	page := func(size int) string { return doc + strings.Repeat("x", size-len(doc)) }
+	pageOf := func(size int) string { return page + strings.Repeat("x", size-len(page)) }
 	once := func(contentType, page string) http.HandlerFunc {
 		p := []byte(page)
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -150,20 +150,20 @@ func BenchmarkResponse(b *testing.B) {
 		header string
 		size   int
 	}{
-		// net/http counts pages of up to 2,048 bytes and sends others in chunks: the
-		// tag takes those of 2 KB over that edge.
-		{name: "1KB/Write", h: once("text/html", page(1<<10)), size: 1 << 10},
-		{name: "2KB/Write", h: once("text/html", page(2<<10)), size: 2 << 10},
-		{name: "2KB/chunks", h: chunks(page(2 << 10)), size: 2 << 10},
-		{name: "2KB/ServeContent", h: content(page(2 << 10)), size: 2 << 10},
-		{name: "100KB/Write", h: once("text/html", page(100<<10)), size: 100 << 10},
-		{name: "100KB/chunks", h: chunks(page(100 << 10)), size: 100 << 10},
-		{name: "100KB/ServeContent", h: content(page(100 << 10)), size: 100 << 10},
-		{name: "5MB/Write", h: once("text/html", page(5<<20)), size: 5 << 20},
-		{name: "5MB/chunks", h: chunks(page(5 << 20)), size: 5 << 20},
-		{name: "5MB/ServeContent", h: content(page(5 << 20)), size: 5 << 20},
-		{name: "2KB/browser", h: once("text/html", page(2<<10)), header: browser, size: 2 << 10},
-		{name: "2KB/JSON", h: once("application/json", page(2<<10)), size: 2 << 10},
+		// net/http gives pages of up to 2,048 bytes a Content-Length, and sends others
+		// in chunks. The script takes those of 2 KB over that limit.
+		{name: "1KB/Write", h: once("text/html", pageOf(1<<10)), size: 1 << 10},
+		{name: "2KB/Write", h: once("text/html", pageOf(2<<10)), size: 2 << 10},
+		{name: "2KB/chunks", h: chunks(pageOf(2 << 10)), size: 2 << 10},
+		{name: "2KB/ServeContent", h: content(pageOf(2 << 10)), size: 2 << 10},
+		{name: "100KB/Write", h: once("text/html", pageOf(100<<10)), size: 100 << 10},
+		{name: "100KB/chunks", h: chunks(pageOf(100 << 10)), size: 100 << 10},
+		{name: "100KB/ServeContent", h: content(pageOf(100 << 10)), size: 100 << 10},
+		{name: "5MB/Write", h: once("text/html", pageOf(5<<20)), size: 5 << 20},
+		{name: "5MB/chunks", h: chunks(pageOf(5 << 20)), size: 5 << 20},
+		{name: "5MB/ServeContent", h: content(pageOf(5 << 20)), size: 5 << 20},
+		{name: "2KB/browser", h: once("text/html", pageOf(2<<10)), header: browser, size: 2 << 10},
+		{name: "2KB/JSON", h: once("application/json", pageOf(2<<10)), size: 2 << 10},
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
@@ -186,7 +186,7 @@ func BenchmarkResponse(b *testing.B) {
 // costs.
 func BenchmarkHandler(b *testing.B) {
 	for _, contentType := range []string{"text/html", "application/json"} {
-		p := []byte(doc + strings.Repeat("x", 2<<10))
+		p := []byte(page + strings.Repeat("x", 2<<10))
 		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = []string{contentType}
 			_, _ = w.Write(p)
@@ -210,10 +210,10 @@ func BenchmarkFirstByte(b *testing.B) {
 	arrived := make(chan struct{})
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = []string{"text/html"}
-		_, _ = io.WriteString(w, doc[:60])
+		_, _ = io.WriteString(w, page[:60])
 		w.(http.Flusher).Flush()
 		<-arrived
-		_, _ = io.WriteString(w, doc[60:])
+		_, _ = io.WriteString(w, page[60:])
 	})
 	benchmarkWays(b, h, "", func(b *testing.B, c *wire) {
 		var total time.Duration
@@ -238,7 +238,7 @@ func BenchmarkGigabyte(b *testing.B) {
 	chunk := bytes.Repeat([]byte("x"), 64<<10)
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = []string{"text/html"}
-		_, _ = io.WriteString(w, doc)
+		_, _ = io.WriteString(w, page)
 		for range 1 << 30 / len(chunk) {
 			_, _ = w.Write(chunk)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The deadline can be read from the data of any codec, gob or not.
 func TestDeadlineOf(t *testing.T) {
 	for _, codec := range []scs.Codec{scs.GobCodec{}, &scs.GobCodec{}, otherCodec{}} {
 		for _, want := range []time.Time{{}, time.Now().UTC()} {

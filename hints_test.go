@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Inside the package: what hints remember cannot be seen from outside.
+// Inside the package, because what hints remember does not show outside.
 func TestHintsAreBounded(t *testing.T) {
 	var h hints
 	for i := range 10 * maxHints {

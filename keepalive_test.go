@@ -2,152 +2,149 @@ package keepalive_test
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
-func TestNewRefuses(t *testing.T) {
-	tests := []struct {
-		name string
-		cfg  keepalive.Config
-		edit func(*scs.SessionManager)
-		want []string
-	}{
-		{name: "no leading slash", cfg: keepalive.Config{Path: "x/"}, want: []string{`Config.Path is "x/"`}},
-		{name: "no trailing slash", cfg: keepalive.Config{Path: "/x"}, want: []string{`Config.Path is "/x"`}},
-		{name: "root", cfg: keepalive.Config{Path: "/"}, want: []string{`Config.Path is "/"`}},
-		{name: "dots", cfg: keepalive.Config{Path: "/a/../b/"}, want: []string{"Config.Path"}},
-		{name: "empty part", cfg: keepalive.Config{Path: "/a//b/"}, want: []string{"Config.Path"}},
-		{name: "markup", cfg: keepalive.Config{Path: `/"><b>/`}, want: []string{"Config.Path"}},
-		{name: "query", cfg: keepalive.Config{Path: "/a/?b/"}, want: []string{"Config.Path"}},
-		{name: "public path that is a URL", cfg: keepalive.Config{PublicPath: "https://example.com/keepalive/"}, want: []string{"Config.PublicPath"}},
-		{name: "public path without a slash", cfg: keepalive.Config{PublicPath: "/app/keepalive"}, want: []string{`Config.PublicPath is "/app/keepalive"`}},
-		{name: "warning too short", cfg: keepalive.Config{WarnBefore: 19 * time.Second}, want: []string{"WarnBefore is 19s", "at least 20s", "WCAG 2.2.1"}},
-		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
-		{name: "mode too low", cfg: keepalive.Config{Mode: -1}, want: []string{"Config.Mode is -1"}},
-		{name: "mode too high", cfg: keepalive.Config{Mode: keepalive.UserActive + 1}, want: []string{"Config.Mode is 3"}},
-		{name: "unattended negative", cfg: keepalive.Config{MaxUnattended: -time.Hour}, want: []string{"MaxUnattended is -1h0m0s"}},
-		{name: "unattended by activity", cfg: keepalive.Config{MaxUnattended: time.Hour, Mode: keepalive.UserActive}, want: []string{"MaxUnattended is set with UserActive"}},
-		{name: "frame of visible pages", cfg: keepalive.Config{NoScript: true, Mode: keepalive.PageVisible}, want: []string{"Config.NoScript"}},
-		{name: "frame of active users", cfg: keepalive.Config{NoScript: true, Mode: keepalive.UserActive}, want: []string{"Config.NoScript"}},
-		{name: "frame for some time", cfg: keepalive.Config{NoScript: true, MaxUnattended: time.Hour}, want: []string{"Config.NoScript"}},
-		{name: "login by script", cfg: keepalive.Config{LoginURL: "javascript:alert(1)"}, want: []string{`Config.LoginURL is "javascript:alert(1)"`}},
-		{name: "login by script with a path", cfg: keepalive.Config{LoginURL: "javascript://x/%0aalert(1)"}, want: []string{"Config.LoginURL"}},
-		{name: "login by mail", cfg: keepalive.Config{LoginURL: "mailto:x"}, want: []string{"Config.LoginURL"}},
-		{name: "login relative to each page", cfg: keepalive.Config{LoginURL: "login"}, want: []string{"Config.LoginURL"}},
-		{name: "login without a host", cfg: keepalive.Config{LoginURL: "https://:443/in"}, want: []string{"Config.LoginURL"}},
-		{name: "login that is no URL", cfg: keepalive.Config{LoginURL: "http://%zz"}, want: []string{"Config.LoginURL"}},
-		{name: "logout by script", cfg: keepalive.Config{LogoutURL: "JavaScript:alert(1)"}, want: []string{"Config.LogoutURL"}},
-		{name: "logout as data", cfg: keepalive.Config{LogoutURL: "data:text/html,x"}, want: []string{"Config.LogoutURL"}},
-		{name: "logout without a host", cfg: keepalive.Config{LogoutURL: "https:x"}, want: []string{"Config.LogoutURL"}},
-		{name: "logout that is no URL", cfg: keepalive.Config{LogoutURL: "http://%zz"}, want: []string{"Config.LogoutURL"}},
-		{name: "users without a salt", cfg: keepalive.Config{Identify: func(context.Context) string { return "" }}, want: []string{"Config.Identify is set without Config.Salt"}},
-		{name: "no store", edit: func(sm *scs.SessionManager) { sm.Store = nil }, want: []string{"Store is nil"}},
-		{
-			name: "everything at once", cfg: keepalive.Config{Path: "x", WarnBefore: 1, Mode: 9, LoginURL: ":"},
-			edit: func(sm *scs.SessionManager) { sm.Codec = nil },
-			want: []string{"Config.Path", "WarnBefore", "Config.Mode", "Config.LoginURL", "Codec is nil"},
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			sm := newSessions()
-			if tt.edit != nil {
-				tt.edit(sm)
-			}
-			km, err := keepalive.New(sm, tt.cfg)
-			require.Nil(t, km)
-			require.Error(t, err)
-			for _, want := range tt.want {
-				require.ErrorContains(t, err, want)
-			}
-		})
-	}
-	_, err := keepalive.New(nil, keepalive.Config{})
-	require.ErrorContains(t, err, "nil")
-}
-
-func TestNewAccepts(t *testing.T) {
-	for name, cfg := range map[string]keepalive.Config{
-		"limit":             {MaxUnattended: time.Hour},
-		"visible and limit": {Mode: keepalive.PageVisible, MaxUnattended: time.Hour},
-		"active":            {Mode: keepalive.UserActive, WarnBefore: 20 * time.Second},
-		"frame":             {NoScript: true, Mode: keepalive.PageOpen},
-		"paths":             {LoginURL: "/login?next=%2F", LogoutURL: "/logout"},
-		"URLs":              {LoginURL: "https://id.example/login#x", LogoutURL: "HTTP://localhost:8080/logout"},
-		"host":              {LoginURL: "//id.example/login"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := keepalive.New(newSessions(), cfg)
-			require.NoError(t, err)
-		})
-	}
-}
-
-// What is set on the session manager counts at the first request, also when it
-// was set after New.
-func TestFirstUse(t *testing.T) {
-	tests := []struct {
-		name     string
-		cfg      keepalive.Config
-		edit     func(*scs.SessionManager)
-		want     string // in the log, "" for nothing
-		noScript bool
-	}{
-		{name: "all is well"},
-		{name: "no idle timeout", edit: func(sm *scs.SessionManager) { sm.IdleTimeout = 0 }, want: "IdleTimeout is not set", noScript: true},
-		{name: "short idle timeout", edit: func(sm *scs.SessionManager) { sm.IdleTimeout = 2 * time.Minute }, want: "IdleTimeout is short"},
-		{name: "lifetime below the idle timeout", edit: func(sm *scs.SessionManager) { sm.Lifetime = 10 * time.Minute }, want: "Lifetime is below IdleTimeout"},
-		{name: "warning not below the idle timeout", cfg: keepalive.Config{WarnBefore: 20 * time.Minute}, want: "WarnBefore is not below"},
-		{name: "no cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "" }, want: "Cookie.Path is empty", noScript: true},
-		{name: "other cookie path", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }, want: "not below SessionManager.Cookie.Path", noScript: true},
-		{name: "cookie path that is only a prefix", edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/keep" }, want: "not below SessionManager.Cookie.Path", noScript: true},
-		{name: "public path below the cookie's", cfg: keepalive.Config{PublicPath: "/app/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }},
-		{name: "public path not below the cookie's", cfg: keepalive.Config{Path: "/app/keepalive/", PublicPath: "/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }, want: "not below SessionManager.Cookie.Path", noScript: true},
-		{name: "path below the cookie's", cfg: keepalive.Config{Path: "/app/keepalive/"}, edit: func(sm *scs.SessionManager) { sm.Cookie.Path = "/app" }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var log bytes.Buffer
-			sm := newSessions()
-			tt.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			h := newManager(t, sm, tt.cfg).LoadAndSave(apptest.App(sm))
-			require.Empty(t, log.String(), "these are not New's to judge")
-			if tt.edit != nil {
-				tt.edit(sm)
-			}
-			c := &apptest.Client{Handler: h}
-			for range 3 {
-				require.Equal(t, http.StatusOK, c.Get("/login").StatusCode)
-			}
-			shown := body(t, c.Get("/"))
-			require.Equal(t, !tt.noScript, strings.Contains(shown, "<script"))
-			require.NotContains(t, shown, "data-warn", "a warning that can't be right is not given")
-			if tt.want == "" {
-				require.Empty(t, log.String())
-				return
-			}
-			require.Contains(t, log.String(), tt.want)
-			require.Equal(t, 1, strings.Count(log.String(), "\n"), "said once")
-		})
-	}
-}
-
 func TestStoreSetAfterNew(t *testing.T) {
 	sm := newSessions()
-	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
+	c := newClient(t, sm, keepalive.Config{})
 	sm.Store = newSessions().Store
-	c := &apptest.Client{Handler: h}
 	c.Get("/login")
 	require.Equal(t, http.StatusOK, c.Ping().StatusCode)
 	require.Implements(t, (*keepalive.Store)(nil), sm.Store)
+}
+
+// New makes the store a keepalive.Store, and warns where other processes may use
+// the same storage. internal/memory tests what the wrapper keeps of the store.
+func TestNewWrapsTheStore(t *testing.T) {
+	mem := memstore.NewWithCleanupInterval(0)
+	tests := []struct {
+		name     string
+		store    scs.Store
+		iterable bool
+		warns    bool
+	}{
+		{name: "memstore", store: mem, iterable: true},
+		{name: "unknown store", store: plainStore{mem}, warns: true},
+		{name: "store with contexts", store: gateStore{mem}, iterable: true, warns: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var log strings.Builder
+			sm := newSessions()
+			sm.Store = tt.store
+			newManager(t, sm, keepalive.Config{Logger: logTo(&log)})
+			require.Implements(t, (*keepalive.Store)(nil), sm.Store)
+			require.Implements(t, (*scs.CtxStore)(nil), sm.Store)
+			_, iterable := sm.Store.(scs.IterableStore)
+			require.Equal(t, tt.iterable, iterable)
+			require.Equal(t, tt.warns, strings.Contains(log.String(), "several instances"))
+			before := sm.Store
+			newManager(t, sm, keepalive.Config{})
+			require.True(t, before == sm.Store, "a Store is not wrapped again")
+		})
+	}
+}
+
+// plainStore hides all that a store can do beyond scs.Store.
+type plainStore struct{ scs.Store }
+
+// Where scs runs outside, the app works as with scs alone, and that is logged once.
+func TestInsideSCS(t *testing.T) {
+	for _, name := range []string{"Handler", "LoadAndSave"} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			sm := newSessions()
+			km := newManager(t, sm, keepalive.Config{Logger: logTo(&log)})
+			mux := apptest.App(sm)
+			mux.Handle(km.Path(), km.Handler())
+			h := sm.LoadAndSave(mux)
+			if name == "LoadAndSave" {
+				h = sm.LoadAndSave(km.LoadAndSave(apptest.App(sm)))
+			}
+			c := &apptest.Client{Handler: h}
+			for range 3 {
+				c.Get("/login")
+				require.Contains(t, body(t, c.Get("/")), "<title>page</title>")
+				if name == "Handler" {
+					require.Equal(t, http.StatusOK, c.Ping().StatusCode)
+				}
+			}
+			require.Equal(t, 1, strings.Count(log.String(), "inside SessionManager.LoadAndSave"), log.String())
+		})
+	}
+}
+
+// Where scs runs inside as well, that is logged once.
+func TestAroundSCS(t *testing.T) {
+	var log bytes.Buffer
+	sm := newSessions()
+	km := newManager(t, sm, keepalive.Config{Logger: logTo(&log)})
+	c := &apptest.Client{Handler: km.LoadAndSave(sm.LoadAndSave(apptest.App(sm)))}
+	c.Get("/login")
+	c.Get("/put?v=x")
+	c.Get("/logout")
+	require.Equal(t, 1, strings.Count(log.String(), "runs inside keepalive's LoadAndSave"), log.String())
+}
+
+// An app matches events to what its requests have stored, by the session's name.
+func TestSessionName(t *testing.T) {
+	for _, hashed := range []bool{false, true} {
+		sm := newSessions()
+		sm.HashTokenInStore = hashed
+		var names, observed []string
+		km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { observed = append(observed, string(e.Kind)+" "+e.Session) }})
+		mux := apptest.App(sm)
+		mux.HandleFunc("/name", func(_ http.ResponseWriter, r *http.Request) { names = append(names, km.SessionName(r.Context())) })
+		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {
+			sm.Put(r.Context(), "v", 1)
+			names = append(names, km.SessionName(r.Context()))
+		})
+		mux.HandleFunc("/renewed", func(_ http.ResponseWriter, r *http.Request) {
+			require.NoError(t, sm.RenewToken(r.Context()))
+			names = append(names, km.SessionName(r.Context()))
+		})
+		c := &apptest.Client{Handler: km.LoadAndSave(mux)}
+		c.Get("/name")
+		c.Get("/new")
+		require.Equal(t, []string{"", ""}, names)
+		c.Get("/name")
+		name := names[2]
+		require.NotEmpty(t, name)
+		c.Ping()
+		require.Equal(t, "ping "+name, observed[len(observed)-1])
+		c.Get("/renewed")
+		require.NotEqual(t, name, names[3])
+		require.Equal(t, []string{"renew " + name, "save " + names[3]}, observed[len(observed)-2:])
+		c.Get("/logout")
+		require.Equal(t, "destroy "+names[3], observed[len(observed)-1])
+		require.Empty(t, km.SessionName(t.Context()))
+	}
+}
+
+// Instances with the same salt give a session the same name; others do not.
+func TestSalt(t *testing.T) {
+	name := func(salt string) (session string) {
+		sm := newSessions()
+		c := newClient(t, sm, keepalive.Config{
+			Salt: salt, Presence: keepalive.PresencePath,
+			Observer: func(e keepalive.Event) { session = e.Session },
+		})
+		c.Token = "token"
+		c.Do("POST", "/keepalive/leave", t.Context(), "tab=a")
+		return session
+	}
+	require.Equal(t, name("a"), name("a"))
+	require.NotEqual(t, name("a"), name("b"))
+	require.NotEqual(t, name(""), name(""))
+	require.Len(t, name("a"), 16)
+	require.NotContains(t, name("a"), "token")
 }

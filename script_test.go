@@ -1,9 +1,12 @@
 package keepalive_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,11 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTagAttributes(t *testing.T) {
+// The script reads its configuration from attributes of its element.
+func TestScriptAttributes(t *testing.T) {
 	tests := []struct {
 		name string
 		cfg  keepalive.Config
-		want string // the tag's data
+		want string // after data-idle
 	}{
 		{name: "default"},
 		{name: "open", cfg: keepalive.Config{Mode: keepalive.PageOpen}},
@@ -25,7 +29,7 @@ func TestTagAttributes(t *testing.T) {
 		{name: "limit", cfg: keepalive.Config{MaxUnattended: time.Hour}, want: ` data-max="3600000"`},
 		{name: "warning", cfg: keepalive.Config{WarnBefore: time.Minute}, want: ` data-warn="60000"`},
 		{name: "blank", cfg: keepalive.Config{BlankExpired: true}, want: ` data-blank="1"`},
-		{name: "what the script is not to know", cfg: keepalive.Config{NoScript: true, LoginURL: "/in", LogoutURL: "/out"}},
+		{name: "fields that the script does not need", cfg: keepalive.Config{NoScript: true, LoginURL: "/in", LogoutURL: "/out"}},
 		{
 			name: "all", cfg: keepalive.Config{Mode: keepalive.PageVisible, MaxUnattended: time.Second, WarnBefore: time.Minute, BlankExpired: true},
 			want: ` data-mode="visible" data-max="1000" data-warn="60000" data-blank="1"`,
@@ -33,63 +37,80 @@ func TestTagAttributes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			shown := serve(t, everywhereWith(t, tt.cfg, respond(0, doc, html...))).fetch(t, "HTTP/1.1", "GET", "/", "").body
-			require.Contains(t, shown, ` defer data-idle="1200000"`+tt.want+`></script>`)
+			require.Contains(t, signedInPage(t, tt.cfg), ` defer data-idle="1200000"`+tt.want+`></script>`)
 		})
 	}
 }
 
-// The words are those for the request, and no markup.
-func TestDialogs(t *testing.T) {
-	h := serve(t, newManager(t, newSessions(), keepalive.Config{
-		LoginURL: "/in?a=1&b=2", LogoutURL: "/out",
-		Texts: func(r *http.Request) keepalive.Texts {
-			if !strings.HasPrefix(r.Header.Get("Accept-Language"), "de") {
-				return keepalive.Texts{}
-			}
-			return keepalive.Texts{Lang: "de", Warning: `"Gleich" & <b>`, Idle: "Noch {time}<i>.", SignIn: "Anmelden"}
-		},
-	}).LoadAndSave(respond(0, doc, html...)))
-	const german, english = "&#34;Gleich&#34; &amp; &lt;b&gt;", "Your session is about to end"
-	tests := []struct{ name, query, header, want string }{
-		{name: "default", want: english},
-		{name: "another language", header: "Accept-Language: fr\r\n", want: english},
-		{name: "the browser's language", header: "Accept-Language: de-AT, en\r\n", want: german},
-		{name: "the page's language", query: "?de", header: "Accept-Language: en\r\n", want: german},
-		{name: "the page's language alone", query: "?de-CH", want: german},
-		{name: "the page's language goes first", query: "?en", header: "Accept-Language: de\r\n", want: english},
-		{name: "no language", query: "?de;q=1", header: "Accept-Language: en\r\n", want: english},
+// The script is served compressed or not, and for ever only by the URL with its
+// hash.
+func TestScript(t *testing.T) {
+	sm := newSessions()
+	c := newClient(t, sm, keepalive.Config{WarnBefore: 2 * time.Minute})
+	c.Get("/login")
+	found := regexp.MustCompile(`<script src="([^"]+)" defer data-idle="1200000" data-warn="120000"></script>`).FindStringSubmatch(body(t, c.Get("/")))
+	require.NotNil(t, found)
+	src := found[1]
+	want, err := os.ReadFile("client/keepalive.min.js")
+	require.NoError(t, err)
+
+	fetch := func(target, encoding, etag string) *http.Response {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Header.Set("Accept-Encoding", encoding)
+		if etag != "" {
+			r.Header.Set("If-None-Match", etag)
+		}
+		w := httptest.NewRecorder()
+		c.Handler.ServeHTTP(w, r)
+		return w.Result()
+	}
+	tests := []struct {
+		name, target, encoding string
+		gzip, immutable        bool
+	}{
+		{name: "plain", target: src, immutable: true},
+		{name: "gzip", target: src, encoding: "gzip, deflate, br", gzip: true, immutable: true},
+		{name: "gzip by weight", target: src, encoding: "br;q=1, gzip;q=0.2", gzip: true, immutable: true},
+		{name: "any", target: src, encoding: "*", gzip: true, immutable: true},
+		{name: "no gzip", target: src, encoding: "gzip;q=0, *", immutable: true},
+		{name: "old page", target: "/keepalive/keepalive.AAAAAAAAAAAA.js"},
+		{name: "page from before the hash was in the path", target: "/keepalive/keepalive.js?v=old"},
+		{name: "no hash", target: "/keepalive/keepalive.js", encoding: "gzip", gzip: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := h.fetch(t, "HTTP/1.1", "GET", "/keepalive/dialog"+tt.query, tt.header)
-			require.Equal(t, 200, got.status)
-			require.Equal(t, "text/html; charset=utf-8", got.header.Get("Content-Type"))
-			require.Equal(t, "Accept-Language", got.header.Get("Vary"))
-			require.Contains(t, got.body, tt.want)
-			require.Contains(t, got.body, `href="/in?a=1&amp;b=2"`)
-			require.Contains(t, got.body, `action="/out"`)
-			require.Contains(t, got.body, "Stay signed in", "what is not given is English")
-			if tt.want == german {
-				require.Contains(t, got.body, "Noch <time></time>&lt;i&gt;.")
-				require.Contains(t, got.body, ">Anmelden</a>")
+			res := fetch(tt.target, tt.encoding, "")
+			require.Equal(t, http.StatusOK, res.StatusCode)
+			require.Equal(t, "text/javascript; charset=utf-8", res.Header.Get("Content-Type"))
+			require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
+			require.Equal(t, "Accept-Encoding", res.Header.Get("Vary"))
+			require.Equal(t, tt.immutable, strings.Contains(res.Header.Get("Cache-Control"), "immutable"))
+			require.Equal(t, !tt.immutable, res.Header.Get("Cache-Control") == "no-cache")
+			var got io.Reader = res.Body
+			if tt.gzip {
+				require.Equal(t, "gzip", res.Header.Get("Content-Encoding"))
+				got, err = gzip.NewReader(res.Body)
+				require.NoError(t, err)
 			}
+			b, err := io.ReadAll(got)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(b))
+			require.Equal(t, http.StatusNotModified, fetch(tt.target, tt.encoding, res.Header.Get("ETag")).StatusCode)
 		})
 	}
-	require.Equal(t, 405, h.fetch(t, "HTTP/1.1", "POST", "/keepalive/dialog", "").status)
+	plain, zipped := fetch(src, "", "").Header.Get("ETag"), fetch(src, "gzip", "").Header.Get("ETag")
+	require.NotEqual(t, plain, zipped)
 }
 
 func TestDebugScript(t *testing.T) {
-	km := newManager(t, newSessions(), keepalive.Config{Debug: true, Anonymous: true})
-	h := km.LoadAndSave(respond(0, doc, html...))
-	shown := serve(t, h).fetch(t, "HTTP/1.1", "GET", "/", "").body
-	require.Contains(t, shown, `<script src="/keepalive/keepalive.debug.js" defer`)
+	cfg := keepalive.Config{Debug: true}
+	require.Contains(t, signedInPage(t, cfg), `<script src="/keepalive/keepalive.debug.js" defer`)
 	want, err := os.ReadFile("client/keepalive.debug.js")
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/keepalive/keepalive.debug.js", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
-	h.ServeHTTP(w, r)
+	newClient(t, newSessions(), cfg).Handler.ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, "text/javascript; charset=utf-8", w.Header().Get("Content-Type"))
 	require.Equal(t, "no-cache", w.Header().Get("Cache-Control"), "it has no hash in its URL")

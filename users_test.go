@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -59,14 +58,14 @@ func TestIdleTimeoutOfASession(t *testing.T) {
 			require.Contains(t, body(t, c.Get("/")), tt.attributes)
 			require.Equal(t, tt.idle, expiry(), "after a touch")
 			time.Sleep(2 * time.Minute)
-			idle, _ := readAnswer(t, c.Ping())
+			idle, _ := readTimes(t, c.Ping())
 			require.Equal(t, tt.idle, idle)
 			require.Equal(t, tt.idle, expiry(), "after a ping")
 			time.Sleep(time.Minute)
 			frame := c.Get("/keepalive/frame")
 			require.Equal(t, http.StatusOK, frame.StatusCode)
 			require.Equal(t, tt.idle, expiry(), "after a frame")
-			idle, _ = readAnswer(t, c.Do(http.MethodPost, "/keepalive/ping", t.Context(), "inactive=60000"))
+			idle, _ = readTimes(t, c.Do(http.MethodPost, "/keepalive/ping", t.Context(), "inactive=60000"))
 			require.Equal(t, tt.idle, idle, "a client's inactivity shortens nothing that is stored")
 			time.Sleep(tt.idle)
 			require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
@@ -107,7 +106,7 @@ func TestUserStamp(t *testing.T) {
 		Salt:     salt,
 		Identify: func(ctx context.Context) string { calls++; return sm.GetString(ctx, "user") },
 		Presence: keepalive.PresencePath,
-		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+		Logger:   logTo(&log),
 		Observer: func(e keepalive.Event) {
 			if e.Kind == keepalive.EventHere {
 				here = append(here, e.User)

@@ -1,5 +1,5 @@
-// Package apptest is a small app, its browsers, and what its requests may do to
-// each other's sessions, for tests of the core and of the stores.
+// Package apptest has a small app, a client for it, and the ways in which requests
+// may undo each other's work on a session, for tests of the core and of the stores.
 package apptest
 
 import (
@@ -15,10 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Page is what each route of App answers.
+// Page is the response of each route of App.
 const Page = "<!doctype html><title>page</title>"
 
-// App has a route for each thing that an app does to a session.
+// App has a route for each operation of an app on a session. A request whose
+// context has a *Gate waits there, after the operation.
 func App(sm *scs.SessionManager) *http.ServeMux {
 	mux := http.NewServeMux()
 	route := func(path string, do func(context.Context, *http.Request) error) {
@@ -51,8 +52,8 @@ func App(sm *scs.SessionManager) *http.ServeMux {
 	return mux
 }
 
-// HandMade is the heartbeat that people write themselves: scs's LoadAndSave
-// around everything, and a 204 for the ping.
+// HandMade is App with the heartbeat that people write themselves: a handler that
+// answers 204, inside scs's LoadAndSave.
 func HandMade(sm *scs.SessionManager) http.Handler {
 	mux := App(sm)
 	mux.HandleFunc("/keepalive/ping", func(w http.ResponseWriter, r *http.Request) {
@@ -64,28 +65,29 @@ func HandMade(sm *scs.SessionManager) http.Handler {
 	return sm.LoadAndSave(mux)
 }
 
-// Gate holds a request back where it finds it in its context.
+// Gate holds a request that has it in its context. Reached is closed when the
+// request is there; closing Open lets it go on.
 type Gate struct{ Reached, Open chan struct{} }
 
-// GateKey is the context's key for a *Gate.
+// GateKey is the context key of a *Gate.
 type GateKey struct{}
 
 // NewGate returns a closed gate.
 func NewGate() *Gate { return &Gate{make(chan struct{}), make(chan struct{})} }
 
-// Wait is where the request is held.
+// Wait holds the request until Open is closed. It must be called once.
 func (g *Gate) Wait() {
 	close(g.Reached)
 	<-g.Open
 }
 
-// Client is one browser: it keeps the session cookie.
+// Client keeps the session cookie, as a browser does.
 type Client struct {
 	Handler http.Handler
 	Token   string
 }
 
-// Do sends a request.
+// Do sends a request to Handler, and keeps the token of its response.
 func (c *Client) Do(method, target string, ctx context.Context, body string) *http.Response {
 	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	if c.Token != "" {
@@ -100,21 +102,22 @@ func (c *Client) Do(method, target string, ctx context.Context, body string) *ht
 	return res
 }
 
-// Get opens a page.
+// Get sends a GET request.
 func (c *Client) Get(target string) *http.Response {
 	return c.Do(http.MethodGet, target, context.Background(), "")
 }
 
-// Ping is what the script sends.
+// Ping sends what the script sends.
 func (c *Client) Ping() *http.Response {
 	return c.Do(http.MethodPost, "/keepalive/ping", context.Background(), "")
 }
 
-// Stored is the session that the store has for a token.
+// Stored returns the session that the store has for a token. With
+// HashTokenInStore nothing is found.
 func Stored(t testing.TB, sm *scs.SessionManager, token string) (deadline time.Time, values map[string]any, found bool) {
 	var data []byte
 	var err error
-	if c, ok := sm.Store.(scs.CtxStore); ok { // goredisstore of scs panics without a context
+	if c, ok := sm.Store.(scs.CtxStore); ok { // scs's goredisstore panics without a context
 		data, found, err = c.FindCtx(context.Background(), token)
 	} else {
 		data, found, err = sm.Store.Find(token)
@@ -127,8 +130,8 @@ func Stored(t testing.TB, sm *scs.SessionManager, token string) (deadline time.T
 	return deadline, values, found
 }
 
-// Sink is a response writer that keeps nothing but the status, so that a
-// benchmark measures what is behind it.
+// Sink is a response writer that keeps only the status, so that a benchmark
+// measures the handler.
 type Sink struct {
 	Headers http.Header
 	Status  int

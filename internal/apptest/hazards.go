@@ -12,14 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Hazard is what a request that was held may undo of another's work.
+// Hazard is work of one request that another, which read the session before, may
+// undo when it writes.
 type Hazard struct {
-	Name, Target string
-	Modifying    bool // must hold against a modifying request too
-	Undone       func(t testing.TB, sm *scs.SessionManager, old, token string) bool
+	Name      string
+	Target    string // of the request whose work may be undone
+	Modifying bool   // a request that modifies the session must not undo it either
+
+	// Undone reports whether it was undone. old is the token before the request
+	// to Target, and token the one after it.
+	Undone func(t testing.TB, sm *scs.SessionManager, old, token string) bool
 }
 
-// Hazards are those of any two requests of one session.
+// Hazards are all that two requests of one session can do to each other.
 var Hazards = []Hazard{
 	{
 		Name: "lost update", Target: "/put?v=new",
@@ -58,9 +63,10 @@ var Hazards = []Hazard{
 	},
 }
 
-// RandomRounds lets pings and reads run beside one request that changes the
-// session, and counts what was undone. login serves the sign-in of each round;
-// the other requests go to the instances in turn. sm is one whose store sees all.
+// RandomRounds runs pings and reads beside one request that changes the session,
+// and counts by hazard how often its work was undone. login serves the sign-in of
+// each round; the other requests go to the instances in turn. sm is any that has
+// the store of all of them.
 func RandomRounds(t testing.TB, sm *scs.SessionManager, login http.Handler, rounds int, instances ...http.Handler) map[string]int {
 	undone := make(map[string]int)
 	for round := range rounds {

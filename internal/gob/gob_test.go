@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The short cut must say what the codec says.
+// Deadline returns what the codec would decode.
 func TestDeadline(t *testing.T) {
 	type custom struct{ Name string }
 	stdgob.Register(custom{})

@@ -19,17 +19,6 @@ var (
 	nothing    *inject.Insertion
 )
 
-// insertionHooks put one Insertion into every page, or nothing.
-type insertionHooks struct{ ins *inject.Insertion }
-
-func (h insertionHooks) BeforeHeader(http.ResponseWriter) error { return nil }
-func (h insertionHooks) AnswerError(http.ResponseWriter, error) {}
-func (h insertionHooks) Inserted(http.Header, string)           {}
-func (h insertionHooks) Skipped(string)                         {}
-func (h insertionHooks) Insertion(http.Header) (*inject.Insertion, string) {
-	return h.ins, "nothing to insert"
-}
-
 // serveWith serves one request with ins going into pages.
 func serveWith(next http.Handler, ins *inject.Insertion, method string, header ...string) *http.Response {
 	r := httptest.NewRequest(method, "/", nil)
@@ -39,13 +28,13 @@ func serveWith(next http.Handler, ins *inject.Insertion, method string, header .
 	}
 	w := httptest.NewRecorder()
 	var iw inject.Writer
-	iw.Init(w, insertionHooks{ins})
+	iw.Init(w, sameForAll{ins})
 	prepared, _ := iw.Prepare(r, false, ins == nil, func() *inject.Insertion { return ins })
 	iw.Serve(next, prepared)
 	return w.Result()
 }
 
-func bodyOf(t *testing.T, res *http.Response) string {
+func readBody(t *testing.T, res *http.Response) string {
 	b, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return string(b)
@@ -107,7 +96,7 @@ func TestCachedPages(t *testing.T) {
 						require.Equal(t, serveWith(tt.page, now, method).Header, res.Header)
 					}
 					if cached != now {
-						require.Equal(t, bodyOf(t, serveWith(tt.page, now, http.MethodGet)), bodyOf(t, conditional(http.MethodGet)))
+						require.Equal(t, readBody(t, serveWith(tt.page, now, http.MethodGet)), readBody(t, conditional(http.MethodGet)))
 					}
 				})
 			}
@@ -211,5 +200,5 @@ func TestRangeAfterNotModified(t *testing.T) {
 	etag = serveWith(page, signedIn, http.MethodGet, "If-None-Match", etag).Header.Get("ETag")
 	res := serveWith(page, signedIn, http.MethodGet, "Range", "bytes=5-", "If-Range", etag)
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.Contains(t, bodyOf(t, res), "<script>")
+	require.Contains(t, readBody(t, res), "<script>")
 }

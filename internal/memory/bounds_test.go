@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Inside the package: what the store remembers cannot be seen from outside.
+// Inside the package, because what the store remembers does not show outside.
 func TestMemoryFollowsTheLiveSessions(t *testing.T) {
 	deadline := func(data []byte) (time.Time, error) {
 		end, _, err := scs.GobCodec{}.Decode(data)

@@ -35,7 +35,7 @@ func TestNonce(t *testing.T) {
 		{"script-src-elem wins", list("default-src 'nonce-a'; script-src 'nonce-b'; script-src-elem 'nonce-c'"), nil, "c"},
 		{"script-src wins over default-src", list("default-src 'nonce-a'; script-src 'nonce-b'"), nil, "b"},
 		{"default-src", list("img-src *; default-src 'self' 'nonce-a'"), nil, "a"},
-		{"no fallback past a directive that is there", list("default-src 'nonce-a'; script-src 'self'"), nil, ""},
+		{"no fallback past a directive that exists", list("default-src 'nonce-a'; script-src 'self'"), nil, ""},
 		{"other directives don't count", list("style-src 'nonce-a'; script-src-attr 'nonce-b'"), nil, ""},
 		{"any case, the value kept", list("Script-SRC 'NoNcE-aBC='"), nil, "aBC="},
 		{"tabs and spaces", list(" ;\t script-src\t'self'\t 'nonce-abc'\t; "), nil, "abc"},

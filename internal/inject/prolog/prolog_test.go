@@ -10,7 +10,8 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/inject/prolog"
 )
 
-// scan gives doc to a new Scanner in pieces that end at cuts and checks what must hold on the way.
+// scan gives doc to a new Scanner in pieces that end at cuts, and checks Safe and
+// the verdict on the way.
 func scan(t *testing.T, doc []byte, cuts ...int) (prolog.Verdict, int64) {
 	t.Helper()
 	var s prolog.Scanner
@@ -19,7 +20,7 @@ func scan(t *testing.T, doc []byte, cuts ...int) (prolog.Verdict, int64) {
 	for _, to := range append(cuts, len(doc)) {
 		piece := bytes.Clone(doc[from:to])
 		verdict := s.Scan(piece)
-		clear(piece) // what the scanner kept of it shows now
+		clear(piece) // a Scanner must not keep it
 		from = to
 		if verdict != prolog.Undecided {
 			continue
@@ -40,7 +41,7 @@ func scan(t *testing.T, doc []byte, cuts ...int) (prolog.Verdict, int64) {
 	return verdict, s.Offset()
 }
 
-// In the tables ^ marks the insertion point. A document without it is to be left alone.
+// In the tables ^ marks the insertion point. A document without it gets nothing.
 func TestScanner(t *testing.T) {
 	zeros := strings.Repeat("0", 40)
 	tests := []struct{ name, doc string }{
@@ -276,7 +277,7 @@ func TestScanner(t *testing.T) {
 	}
 }
 
-func TestScannerStopsAtThePlace(t *testing.T) {
+func TestScannerStopsAtTheInsertionPoint(t *testing.T) {
 	var s prolog.Scanner
 	require.Equal(t, prolog.Undecided, s.Scan([]byte("<!doctype html><he")))
 	require.Equal(t, int64(15), s.Safe())
@@ -286,6 +287,7 @@ func TestScannerStopsAtThePlace(t *testing.T) {
 	require.Equal(t, int64(21), s.Offset())
 }
 
+// All but the start of a token that is not decided yet may be sent.
 func TestScannerHoldsTokenStartsOnly(t *testing.T) {
 	tests := []struct {
 		doc  string

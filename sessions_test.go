@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,26 +19,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The cookie lasts until the deadline, so touches and pings send none.
 func TestCookies(t *testing.T) {
-	type state struct{ persist, remember bool }
 	tests := []struct {
-		name    string
-		state   state
-		lasting bool
+		name              string
+		persist, remember bool
+		lasting           bool // the cookie outlives the browser
 	}{
-		{name: "persistent", state: state{persist: true}, lasting: true},
-		{name: "for the browser's life", state: state{}},
-		{name: "remembered", state: state{remember: true}, lasting: true},
+		{name: "persistent", persist: true, lasting: true},
+		{name: "until the browser closes"},
+		{name: "remembered", remember: true, lasting: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
-				sm.Cookie.Persist = tt.state.persist
+				sm.Cookie.Persist = tt.persist
 				app := apptest.App(sm)
 				app.HandleFunc("/remember", func(w http.ResponseWriter, r *http.Request) {
 					sm.Put(r.Context(), "user", "ann")
-					if tt.state.remember {
+					if tt.remember {
 						sm.RememberMe(r.Context(), true)
 					}
 				})
@@ -106,16 +105,16 @@ func TestHashedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sm := newSessions()
 		sm.HashTokenInStore = true
-		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+		c := newClient(t, sm, keepalive.Config{})
 		c.Get("/login")
 		_, _, found := apptest.Stored(t, sm, c.Token)
 		require.False(t, found)
 		time.Sleep(15 * time.Minute)
-		idle, _ := readAnswer(t, c.Ping())
+		idle, _ := readTimes(t, c.Ping())
 		require.Equal(t, 20*time.Minute, idle)
 		time.Sleep(15 * time.Minute)
 		require.Equal(t, http.StatusOK, c.Get("/put?v=x").StatusCode)
-		idle, _ = readAnswer(t, c.Get("/keepalive/ping"))
+		idle, _ = readTimes(t, c.Get("/keepalive/ping"))
 		require.Equal(t, 20*time.Minute, idle)
 	})
 }
@@ -196,174 +195,10 @@ func TestPanicSavesNothing(t *testing.T) {
 	require.Empty(t, all)
 }
 
-// stuckStore keeps a session longer than it was told to, as goredisstore does
-// with one that is written past its deadline.
-type stuckStore struct{ keepalive.Store }
-
-func TestPastItsDeadlineIsGone(t *testing.T) {
-	sm := newSessions()
-	newManager(t, sm, keepalive.Config{}) // makes the store a Store
-	sm.Store = stuckStore{sm.Store.(keepalive.Store)}
-	var log bytes.Buffer
-	h := newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}).LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, sm.GetString(r.Context(), "user"))
-	}))
-	data, err := sm.Codec.Encode(time.Now().Add(-time.Second), map[string]any{"user": "ann"})
-	require.NoError(t, err)
-	require.NoError(t, sm.Store.Commit("k", data, time.Now().Add(time.Hour)))
-	require.True(t, found(sm.Store.Find("k")))
-	c := &apptest.Client{Handler: h, Token: "k"}
-	require.Empty(t, body(t, c.Get("/")))
-	require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
-	require.Equal(t, http.StatusUnauthorized, c.Get("/keepalive/ping").StatusCode)
-	require.Empty(t, log.String())
-}
-
-// Find and the rest answer as if there were no deadline.
-func (s stuckStore) Find(string) ([]byte, bool, error) {
-	data, err := shared.Codec.Encode(time.Now().Add(-time.Second), map[string]any{"user": "ann"})
-	return data, true, err
-}
-
-func (s stuckStore) FindCtx(_ context.Context, key string) ([]byte, bool, error) { return s.Find(key) }
-
-func (s stuckStore) Touch(_ context.Context, _ string, idle time.Duration, deadline func([]byte) (time.Time, error)) (time.Time, bool, error) {
-	data, _, _ := s.Find("")
-	_, err := deadline(data)
-	return time.Now().Add(idle), true, err
-}
-
-func (s stuckStore) Expiry(context.Context, string) (time.Time, bool, error) {
-	return time.Now().Add(time.Hour), true, nil
-}
-
-func found(_ []byte, found bool, err error) bool { return found && err == nil }
-
-// A session that ends while a request modifies it stays ended: no cookie, no
-// script, and the Observer hears of it.
-func TestLostWrite(t *testing.T) {
-	var events []keepalive.Event
-	sm := newSessions()
-	app := apptest.App(sm)
-	var h http.Handler
-	app.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
-		sm.Put(r.Context(), "v", "late")
-		(&apptest.Client{Handler: h, Token: sm.Token(r.Context())}).Get("/logout")
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, page)
-	})
-	h = newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }}).LoadAndSave(app)
-	c := &apptest.Client{Handler: h}
-	c.Get("/login")
-	res := c.Get("/slow")
-	require.Empty(t, res.Cookies())
-	require.Equal(t, page, body(t, res))
-	var kinds []keepalive.EventKind
-	for _, e := range events {
-		kinds = append(kinds, e.Kind)
-		require.NotContains(t, e.Session, c.Token)
-	}
-	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventDestroy, keepalive.EventLost}, kinds)
-	require.Equal(t, events[0].Session, events[2].Session)
-}
-
-// Who keeps something by a session's name hears when that changes.
-func TestRenewedName(t *testing.T) {
-	var events []keepalive.Event
-	sm := newSessions()
-	h := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }}).LoadAndSave(apptest.App(sm))
-	c := &apptest.Client{Handler: h}
-	c.Get("/login")
-	c.Get("/renew")
-	var kinds []keepalive.EventKind
-	for _, e := range events {
-		kinds = append(kinds, e.Kind)
-	}
-	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventRenew, keepalive.EventSave}, kinds)
-	require.Equal(t, events[0].Session, events[1].Session)
-	require.NotEqual(t, events[0].Session, events[2].Session)
-}
-
-func TestFailingStore(t *testing.T) {
-	broken := errors.New("no route to the store")
-	newBroken := func(t *testing.T, log io.Writer) (*countingStore, *apptest.Client, *http.Cookie) {
-		sm := newSessions()
-		s := &countingStore{Store: memstore.NewWithCleanupInterval(0)}
-		sm.Store = s
-		sm.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, err error) {
-			http.Error(w, "ErrorFunc: "+err.Error(), http.StatusInternalServerError)
-		}
-		app := apptest.App(sm)
-		app.HandleFunc("/breaks", func(w http.ResponseWriter, r *http.Request) {
-			sm.Put(r.Context(), "v", "x")
-			s.fail(broken)
-			w.Header().Set("Content-Length", "4")
-			w.WriteHeader(http.StatusAccepted)
-			_, err := io.WriteString(w, "done")
-			require.ErrorIs(t, err, broken)
-		})
-		app.HandleFunc("/breaks-reading", func(w http.ResponseWriter, _ *http.Request) {
-			s.fail(broken)
-			_, _ = io.WriteString(w, "done")
-		})
-		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}).LoadAndSave(app)}
-		return s, c, c.Get("/login").Cookies()[0]
-	}
-	t.Run("load", func(t *testing.T) {
-		var log bytes.Buffer
-		s, c, _ := newBroken(t, &log)
-		s.fail(broken)
-		res := c.Get("/")
-		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
-		require.Contains(t, body(t, res), "ErrorFunc: no route to the store")
-		require.Contains(t, log.String(), "no route to the store")
-		require.NotContains(t, log.String(), c.Token)
-		s.fail(nil)
-		require.Equal(t, http.StatusOK, c.Get("/").StatusCode)
-	})
-	t.Run("save", func(t *testing.T) {
-		_, c, _ := newBroken(t, io.Discard)
-		res := c.Get("/breaks")
-		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
-		require.Equal(t, "ErrorFunc: no route to the store\n", body(t, res), "nothing of the handler's answer follows")
-		require.Empty(t, res.Cookies())
-	})
-	t.Run("touch", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var log bytes.Buffer
-			s, c, _ := newBroken(t, &log)
-			time.Sleep(5 * time.Minute)
-			res := c.Get("/breaks-reading")
-			require.Equal(t, http.StatusOK, res.StatusCode, "a page that only reads is served")
-			require.Equal(t, "done", body(t, res))
-			require.Contains(t, log.String(), "no route to the store")
-			s.fail(nil)
-			c.Get("/")
-			idle, _ := readAnswer(t, c.Get("/keepalive/ping"))
-			require.Equal(t, 20*time.Minute, idle, "the next request touches again")
-		})
-	})
-	t.Run("ping", func(t *testing.T) {
-		var log bytes.Buffer
-		s, c, _ := newBroken(t, &log)
-		for _, method := range []string{http.MethodPost, http.MethodGet} {
-			s.fail(broken)
-			res := c.Do(method, "/keepalive/ping", t.Context(), "")
-			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
-			require.NotEmpty(t, res.Header.Get("Retry-After"))
-			require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
-			require.Empty(t, res.Cookies())
-			require.Contains(t, log.String(), "no route to the store")
-			s.fail(nil)
-			readAnswer(t, c.Do(method, "/keepalive/ping", t.Context(), ""))
-		}
-	})
-}
-
-// What a handler has written is kept although its client has hung up.
+// What a handler writes is saved although its client has hung up.
 func TestSavedAfterTheClientHasGone(t *testing.T) {
 	sm := newSessions()
-	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))}
+	c := newClient(t, sm, keepalive.Config{})
 	c.Get("/login")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -376,37 +211,149 @@ func TestSavedAfterTheClientHasGone(t *testing.T) {
 	require.Empty(t, all)
 }
 
-// An app matches events to what its requests have stored, by the session's name.
-func TestSessionName(t *testing.T) {
-	for _, hashed := range []bool{false, true} {
+// An error of the store reaches the client as an error page, or as a ping that
+// may be tried again, and never as a cookie.
+func TestFailingStore(t *testing.T) {
+	failure := errors.New("no route to the store")
+	signIn := func(t *testing.T, log io.Writer) (*countingStore, *apptest.Client) {
 		sm := newSessions()
-		sm.HashTokenInStore = hashed
-		var names, told []string
-		km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { told = append(told, string(e.Kind)+" "+e.Session) }})
-		mux := apptest.App(sm)
-		mux.HandleFunc("/name", func(_ http.ResponseWriter, r *http.Request) { names = append(names, km.SessionName(r.Context())) })
-		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {
-			sm.Put(r.Context(), "v", 1)
-			names = append(names, km.SessionName(r.Context()))
+		s := &countingStore{Store: memstore.NewWithCleanupInterval(0)}
+		sm.Store = s
+		sm.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "ErrorFunc: "+err.Error(), http.StatusInternalServerError)
+		}
+		app := apptest.App(sm)
+		app.HandleFunc("/fail-then-write", func(w http.ResponseWriter, r *http.Request) {
+			sm.Put(r.Context(), "v", "x")
+			s.fail(failure)
+			w.Header().Set("Content-Length", "4")
+			w.WriteHeader(http.StatusAccepted)
+			_, err := io.WriteString(w, "done")
+			require.ErrorIs(t, err, failure)
 		})
-		mux.HandleFunc("/renewed", func(_ http.ResponseWriter, r *http.Request) {
-			require.NoError(t, sm.RenewToken(r.Context()))
-			names = append(names, km.SessionName(r.Context()))
+		app.HandleFunc("/fail-then-read", func(w http.ResponseWriter, _ *http.Request) {
+			s.fail(failure)
+			_, _ = io.WriteString(w, "done")
 		})
-		c := &apptest.Client{Handler: km.LoadAndSave(mux)}
-		c.Get("/name")
-		c.Get("/new")
-		require.Equal(t, []string{"", ""}, names)
-		c.Get("/name")
-		name := names[2]
-		require.NotEmpty(t, name)
-		c.Ping()
-		require.Equal(t, "ping "+name, told[len(told)-1])
-		c.Get("/renewed")
-		require.NotEqual(t, name, names[3])
-		require.Equal(t, []string{"renew " + name, "save " + names[3]}, told[len(told)-2:])
-		c.Get("/logout")
-		require.Equal(t, "destroy "+names[3], told[len(told)-1])
-		require.Empty(t, km.SessionName(t.Context()))
+		c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{Logger: logTo(log)}).LoadAndSave(app)}
+		c.Get("/login")
+		return s, c
 	}
+	t.Run("load", func(t *testing.T) {
+		var log bytes.Buffer
+		s, c := signIn(t, &log)
+		s.fail(failure)
+		res := c.Get("/")
+		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
+		require.Contains(t, body(t, res), "ErrorFunc: no route to the store")
+		require.Contains(t, log.String(), "no route to the store")
+		require.NotContains(t, log.String(), c.Token)
+		s.fail(nil)
+		require.Equal(t, http.StatusOK, c.Get("/").StatusCode)
+	})
+	t.Run("save", func(t *testing.T) {
+		_, c := signIn(t, io.Discard)
+		res := c.Get("/fail-then-write")
+		require.Equal(t, http.StatusInternalServerError, res.StatusCode)
+		require.Equal(t, "ErrorFunc: no route to the store\n", body(t, res), "nothing of the handler's answer follows")
+		require.Empty(t, res.Cookies())
+	})
+	t.Run("touch", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			s, c := signIn(t, &log)
+			time.Sleep(5 * time.Minute)
+			res := c.Get("/fail-then-read")
+			require.Equal(t, http.StatusOK, res.StatusCode, "a page that only reads is served")
+			require.Equal(t, "done", body(t, res))
+			require.Contains(t, log.String(), "no route to the store")
+			s.fail(nil)
+			c.Get("/")
+			idle, _ := readTimes(t, c.Get("/keepalive/ping"))
+			require.Equal(t, 20*time.Minute, idle, "the next request touches again")
+		})
+	})
+	t.Run("ping", func(t *testing.T) {
+		var log bytes.Buffer
+		s, c := signIn(t, &log)
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			s.fail(failure)
+			res := c.Do(method, "/keepalive/ping", t.Context(), "")
+			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+			require.NotEmpty(t, res.Header.Get("Retry-After"))
+			require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
+			require.Empty(t, res.Cookies())
+			require.Contains(t, log.String(), "no route to the store")
+			s.fail(nil)
+			readTimes(t, c.Do(method, "/keepalive/ping", t.Context(), ""))
+		}
+	})
+}
+
+// immortalStore has a session past its deadline, as goredisstore does with one
+// that is written too late.
+type immortalStore struct{ keepalive.Store }
+
+// A session past its deadline is gone, whatever the store says.
+func TestPastItsDeadlineIsGone(t *testing.T) {
+	sm := newSessions()
+	newManager(t, sm, keepalive.Config{}) // makes the store a Store
+	sm.Store = immortalStore{sm.Store.(keepalive.Store)}
+	var log bytes.Buffer
+	h := newManager(t, sm, keepalive.Config{Logger: logTo(&log)}).LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, sm.GetString(r.Context(), "user"))
+	}))
+	data, err := sm.Codec.Encode(time.Now().Add(-time.Second), map[string]any{"user": "ann"})
+	require.NoError(t, err)
+	require.NoError(t, sm.Store.Commit("k", data, time.Now().Add(time.Hour)))
+	_, found, err := sm.Store.Find("k")
+	require.NoError(t, err)
+	require.True(t, found)
+	c := &apptest.Client{Handler: h, Token: "k"}
+	require.Empty(t, body(t, c.Get("/")))
+	require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
+	require.Equal(t, http.StatusUnauthorized, c.Get("/keepalive/ping").StatusCode)
+	require.Empty(t, log.String())
+}
+
+func (s immortalStore) Find(string) ([]byte, bool, error) {
+	data, err := shared.Codec.Encode(time.Now().Add(-time.Second), map[string]any{"user": "ann"})
+	return data, true, err
+}
+
+func (s immortalStore) FindCtx(_ context.Context, key string) ([]byte, bool, error) {
+	return s.Find(key)
+}
+
+func (s immortalStore) Touch(_ context.Context, _ string, idle time.Duration, deadline func([]byte) (time.Time, error)) (time.Time, bool, error) {
+	data, _, _ := s.Find("")
+	_, err := deadline(data)
+	return time.Now().Add(idle), true, err
+}
+
+func (s immortalStore) Expiry(context.Context, string) (time.Time, bool, error) {
+	return time.Now().Add(time.Hour), true, nil
+}
+
+// A logout with a message begins another session in the same request. It is
+// reported as a logout, for audit logs.
+func TestLogoutWithAMessage(t *testing.T) {
+	sm := newSessions()
+	var events []keepalive.Event
+	km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+	app := apptest.App(sm)
+	app.HandleFunc("/goodbye", func(_ http.ResponseWriter, r *http.Request) {
+		require.NoError(t, sm.Destroy(r.Context()))
+		sm.Put(r.Context(), "flash", "You are signed out.")
+	})
+	c := &apptest.Client{Handler: km.LoadAndSave(app)}
+	c.Get("/login")
+	old := events[len(events)-1].Session
+	events = nil
+	c.Get("/goodbye")
+	require.Len(t, events, 2)
+	require.Equal(t, keepalive.EventDestroy, events[0].Kind)
+	require.Equal(t, old, events[0].Session)
+	require.Equal(t, keepalive.EventSave, events[1].Kind)
+	require.NotEqual(t, old, events[1].Session)
 }

@@ -1,7 +1,6 @@
 package keepalive_test
 
 import (
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,10 +11,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed4a306b22/keepalive"
-	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
 )
 
+// The Observer receives what pages report. What cannot be used is refused.
 func TestPresence(t *testing.T) {
 	long := strings.Repeat("/ä", 1000) // 3,000 bytes
 	tests := []struct {
@@ -29,7 +28,7 @@ func TestPresence(t *testing.T) {
 		{name: "here with a query", target: "here", body: "tab=a1&page=%2Finbox%3Fq%3D1", status: 204, tab: "a1", page: "/inbox?q=1"},
 		{name: "here without a page", target: "here", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "a long page is cut", target: "here", body: "tab=a1&page=" + long, status: 204, tab: "a1", page: long[:1999]},
-		{name: "no UTF-8", target: "here", body: "tab=a1&page=%FF/x%FE", status: 204, tab: "a1", page: "/x"},
+		{name: "page that is not UTF-8", target: "here", body: "tab=a1&page=%FF/x%FE", status: 204, tab: "a1", page: "/x"},
 		{name: "leave", target: "leave", body: "tab=a1&sent=soon", status: 204, tab: "a1"},
 		{name: "leave after a logout", target: "leave", token: "gone", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "leave without a cookie", target: "leave", token: "none", body: "tab=a1", status: 204},
@@ -37,7 +36,7 @@ func TestPresence(t *testing.T) {
 		{name: "no tab", target: "here", body: "page=/", status: 400},
 		{name: "no body", target: "leave", status: 400},
 		{name: "long tab", target: "here", body: "tab=" + strings.Repeat("x", 33), status: 400},
-		{name: "tab without UTF-8", target: "leave", body: "tab=%FF", status: 400},
+		{name: "tab that is not UTF-8", target: "leave", body: "tab=%FF", status: 400},
 		{name: "body too long", target: "here", body: "tab=a1&page=" + strings.Repeat("x", 5<<10), status: 400},
 		{name: "no form", target: "here", body: "%zz", status: 400},
 		{name: "cross-site", target: "leave", body: "tab=a1", header: map[string]string{"Sec-Fetch-Site": "cross-site"}, status: 403},
@@ -48,15 +47,14 @@ func TestPresence(t *testing.T) {
 			var events []keepalive.Event
 			sm := newSessions()
 			users := map[string]string{}
-			h := newManager(t, sm, keepalive.Config{Presence: keepalive.PresencePath, Observer: func(e keepalive.Event) {
+			c := newClient(t, sm, keepalive.Config{Presence: keepalive.PresencePath, Observer: func(e keepalive.Event) {
 				if e.Kind == keepalive.EventHere || e.Kind == keepalive.EventLeave {
 					events = append(events, e)
 				}
 				if e.Kind == keepalive.EventHere {
 					users[e.Tab] = sm.GetString(e.Request.Context(), "user")
 				}
-			}}).LoadAndSave(apptest.App(sm))
-			c := &apptest.Client{Handler: h}
+			}})
 			c.Get("/login")
 			method, token := "POST", c.Token
 			if tt.method != "" {
@@ -73,7 +71,7 @@ func TestPresence(t *testing.T) {
 				r.Header.Set(k, v)
 			}
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			c.Handler.ServeHTTP(w, r)
 			require.Equal(t, tt.status, w.Code)
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			require.Empty(t, w.Result().Cookies())
@@ -97,50 +95,26 @@ func TestPresence(t *testing.T) {
 
 func TestPresenceOff(t *testing.T) {
 	sm := newSessions()
-	h := newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))
+	c := newClient(t, sm, keepalive.Config{})
 	for _, target := range []string{"here", "leave"} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("POST", "/keepalive/"+target, strings.NewReader("tab=a")))
-		require.Equal(t, http.StatusNotFound, w.Code)
+		require.Equal(t, http.StatusNotFound, c.Do("POST", "/keepalive/"+target, t.Context(), "tab=a").StatusCode)
 	}
 }
 
-// Pages that say where they are must not keep a session alive by that.
+// Reports of pages do not keep a session alive.
 func TestPresenceExtendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sm := newSessions()
-		h := newManager(t, sm, keepalive.Config{Presence: keepalive.PresencePath}).LoadAndSave(apptest.App(sm))
-		c := &apptest.Client{Handler: h}
+		c := newClient(t, sm, keepalive.Config{Presence: keepalive.PresencePath})
 		c.Get("/login")
-		here := func() int {
+		report := func() int {
 			return c.Do("POST", "/keepalive/here", t.Context(), url.Values{"tab": {"a"}, "page": {"/"}}.Encode()).StatusCode
 		}
 		for range 19 {
 			time.Sleep(time.Minute)
-			require.Equal(t, http.StatusNoContent, here())
+			require.Equal(t, http.StatusNoContent, report())
 		}
 		time.Sleep(time.Minute + time.Second)
-		require.Equal(t, http.StatusUnauthorized, here())
+		require.Equal(t, http.StatusUnauthorized, report())
 	})
-}
-
-// Instances that share a salt have the same names for sessions, others not.
-func TestSalt(t *testing.T) {
-	name := func(salt string) (session string) {
-		sm := newSessions()
-		km := newManager(t, sm, keepalive.Config{
-			Salt: salt, Presence: keepalive.PresencePath,
-			Observer: func(e keepalive.Event) { session = e.Session },
-			Logger:   slog.New(slog.DiscardHandler),
-		})
-		r := httptest.NewRequest("POST", "/keepalive/leave", strings.NewReader("tab=a"))
-		r.AddCookie(&http.Cookie{Name: "session", Value: "token"})
-		km.LoadAndSave(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
-		return session
-	}
-	require.Equal(t, name("a"), name("a"))
-	require.NotEqual(t, name("a"), name("b"))
-	require.NotEqual(t, name(""), name(""))
-	require.Len(t, name("a"), 16)
-	require.NotContains(t, name("a"), "token")
 }
