@@ -43,6 +43,8 @@ interface KeepaliveAnswer {
 	readonly idleMs: number;
 	/** Until it ends in any case. */
 	readonly lifetimeMs: number;
+	/** Set where the server does not know how long the session will last, as after a restart: idleMs is a cautious guess. */
+	readonly unknown?: boolean;
 	/** What Config.Payload returned. It comes to the tab that asked, and to no other. */
 	readonly data?: any;
 }

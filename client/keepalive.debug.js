@@ -59,6 +59,7 @@
     const deadline = numberOrZero(record.life) || Infinity;
     const end = Math.min(idleEnd, deadline);
     const isFailing = failedAt > answeredAt;
+    const warn = record.guess ? 0 : config2.warn;
     return {
       now,
       config: config2,
@@ -73,7 +74,8 @@
       extendedBy,
       deadline,
       end,
-      warnAt: end - config2.warn,
+      warn,
+      warnAt: end - warn,
       isGone: goneAt > answeredAt,
       isFailing,
       failures: numberOrZero(record.fails),
@@ -111,7 +113,7 @@
   };
   var nearEnd = (s, mayExtend) => {
     const isCertain = s.isFailing || !mayExtend && s.answeredAt >= s.warnAt - FRESH;
-    const isNear = s.config.warn > 0 && s.now >= s.warnAt && isCertain;
+    const isNear = s.warn > 0 && s.now >= s.warnAt && isCertain;
     const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
     const isKnown = s.isGone ? hasPassed : isNear;
     const kind = s.isCapped ? "lifetime" : "idle";
@@ -182,7 +184,7 @@
     const idle = config.idle - Math.min(config.idle / 20, MINUTE);
     const deadline = numberOrZero(readRecord().life);
     const life = deadline > requestedAt + 2 * idle ? deadline : 0;
-    updateRecord({ at: requestedAt, idle, full: idle, life, fails: 0 });
+    updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
   };
 
   // src/activity.js
@@ -291,10 +293,11 @@
       return {};
     }
   };
-  var saveAnswer = (method, sentAt, { idleMs, lifetimeMs }) => updateClaimed({
+  var saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) => updateClaimed({
     at: sentAt,
     // not the time of arrival: the server counted from before that
     idle: idleMs,
+    guess: unknown ? 1 : 0,
     life: sentAt + lifetimeMs,
     ...method === "POST" && { full: idleMs },
     fails: 0

@@ -132,6 +132,8 @@ var planCases = []planCase{
 	{name: "active: input from the future", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, input: now + 60*min}`, config: `{mode: 'active'}`, ask: "GET"},
 	{name: "active: a warning is confirmed first", state: `{at: now - 8*min, idle: 10*min, full: 20*min, life: 720*min}`, config: `{mode: 'active', warn: 2*min}`, ask: "GET"},
 	{name: "active: warned, and looking every half minute", state: `{at: now, idle: 2*min, full: 20*min, life: 720*min}`, config: `{mode: 'active', warn: 2*min}`, in: 30 * time.Second, reason: "idle"},
+	{name: "a guess extends at once where the mode allows", state: `{at: now - 2*sec, idle: 5*min, full: 20*min, life: 720*min, guess: 1}`, config: `{warn: 6*min}`, ask: "POST"},
+	{name: "active: nobody is warned of a guess", state: `{at: now - 2*sec, idle: 5*min, full: 20*min, life: 720*min, guess: 1}`, config: `{mode: 'active', warn: 6*min}`, in: 5*time.Minute - 2*time.Second},
 	{name: "active: input elsewhere ends the warning", state: `{at: now - sec, idle: 2*min, full: 20*min, life: 720*min, input: now}`, config: `{mode: 'active', warn: 2*min}`, ask: "POST"},
 	{name: "active: nothing is to be gained before the deadline", state: `{at: now - 10*min, idle: 15*min, full: 15*min, life: 15*min, input: now}`, config: `{mode: 'active'}`, ask: "GET"},
 

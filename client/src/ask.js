@@ -61,10 +61,11 @@ const send = async (method, body) => {
 };
 
 /** @type {(method: string, sentAt: number, answer: KeepaliveAnswer) => void} */
-const saveAnswer = (method, sentAt, { idleMs, lifetimeMs }) =>
+const saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) =>
 	updateClaimed({
 		at: sentAt, // not the time of arrival: the server counted from before that
 		idle: idleMs,
+		guess: unknown ? 1 : 0,
 		life: sentAt + lifetimeMs,
 		...(method === 'POST' && { full: idleMs }),
 		fails: 0,

@@ -33,6 +33,7 @@ import { CLAIM_TIME, CLOCK_TOLERANCE, FRESH, LAST_LOOKS, MAX_SLEEP, ROUNDING, SE
  * @property {number} extendedBy the time that was left when the session was last extended
  * @property {number} deadline Infinity where unknown
  * @property {number} end the idle end or the deadline, whichever comes first
+ * @property {number} warn how long before the end to warn; 0 for never
  * @property {number} warnAt
  * @property {boolean} isGone
  * @property {boolean} isFailing whether the last question got no answer
@@ -70,6 +71,8 @@ const readSituation = (record, now, config, tab) => {
 	const deadline = numberOrZero(record.life) || Infinity;
 	const end = Math.min(idleEnd, deadline);
 	const isFailing = failedAt > answeredAt;
+	// Nobody is warned of an end that the server has guessed.
+	const warn = record.guess ? 0 : config.warn;
 	return {
 		now,
 		config,
@@ -84,7 +87,8 @@ const readSituation = (record, now, config, tab) => {
 		extendedBy,
 		deadline,
 		end,
-		warnAt: end - config.warn,
+		warn,
+		warnAt: end - warn,
 		isGone: goneAt > answeredAt,
 		isFailing,
 		failures: numberOrZero(record.fails),
@@ -171,7 +175,7 @@ const earliestRequest = (s) => {
 const nearEnd = (s, mayExtend) => {
 	// An end that no ping may prevent must have been confirmed just before. Another is only reached when pings fail.
 	const isCertain = s.isFailing || (!mayExtend && s.answeredAt >= s.warnAt - FRESH);
-	const isNear = s.config.warn > 0 && s.now >= s.warnAt && isCertain;
+	const isNear = s.warn > 0 && s.now >= s.warnAt && isCertain;
 	const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
 	const isKnown = s.isGone ? hasPassed : isNear;
 	const kind = s.isCapped ? 'lifetime' : 'idle';

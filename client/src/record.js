@@ -16,6 +16,7 @@ import { MINUTE } from './times.js';
  * @property {number} at when the last answered request was sent, or the page was requested
  * @property {number} idle ms from at to the idle expiry
  * @property {number} full what idle was when the session was last extended: a look must not put the next ping off
+ * @property {number} guess 1 where idle is the server's guess, else 0
  * @property {number} life the session's deadline; 0 where unknown
  * @property {number} gone when the question was sent that was answered with "no session"
  * @property {number} input when somebody last used a page of the browser
@@ -80,5 +81,5 @@ export const savePageLoad = (requestedAt) => {
 	// one; without it the server is asked in time.
 	const deadline = numberOrZero(readRecord().life);
 	const life = deadline > requestedAt + 2 * idle ? deadline : 0;
-	updateRecord({ at: requestedAt, idle, full: idle, life, fails: 0 });
+	updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
 };
