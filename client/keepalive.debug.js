@@ -505,7 +505,10 @@
   var reportedAt = 0;
   var hasLeft = false;
   var send2 = (name, fields) => {
-    navigator.sendBeacon(endpoint(name), new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields }));
+    const body = new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields });
+    if ("keepalive" in Request.prototype) fetch(endpoint(name), { method: "POST", body, keepalive: true }).catch(() => {
+    });
+    else navigator.sendBeacon(endpoint(name), body);
   };
   var takeTabName = () => {
     const newName = Math.random().toString(36).slice(2);

@@ -77,6 +77,7 @@ type tab struct {
 
 // beacon is a report to package presence.
 type beacon struct {
+	way             string // fetch or beacon
 	url             string
 	Tab, Sent, Page string
 }
@@ -93,6 +94,7 @@ type page struct {
 	dialogs      bool // nobody cancels the script's events, so that dialogs are due
 	presence     string
 	session      map[string]string // sessionStorage, which a tab keeps from page to page
+	oldEngine    bool              // fetch has no keepalive
 }
 
 const (
@@ -155,7 +157,7 @@ func (b *browser) open(p page) *tab {
 	set := func(name string, value any) { require.NoError(b.t, vm.Set(name, value)) }
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
-		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session,
+		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session, "oldEngine": p.oldEngine,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {
@@ -163,8 +165,8 @@ func (b *browser) open(p page) *tab {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
 		},
-		"beacon": func(url, body string) {
-			tb.beacons = append(tb.beacons, beacon{url: url})
+		"report": func(way, url, body string) {
+			tb.beacons = append(tb.beacons, beacon{way: way, url: url})
 			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
 		"load": func(url string) { tb.loads = append(tb.loads, url) },

@@ -27,15 +27,21 @@ func eachPresence(t *testing.T, scenario func(t *testing.T, b *browser)) {
 func TestPresenceReportsThePage(t *testing.T) {
 	tests := []struct {
 		name, presence, page string
+		oldEngine            bool
 	}{
 		{name: "off"},
 		{name: "path", presence: "path", page: "/orders"},
+		{name: "engine without fetch that outlives a page", presence: "path", page: "/orders", oldEngine: true},
 		{name: "query", presence: "query", page: "/orders?open=1"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			eachPresence(t, func(t *testing.T, b *browser) {
-				tb := b.open(page{presence: test.presence, session: map[string]string{}})
+				tb := b.open(page{presence: test.presence, session: map[string]string{}, oldEngine: test.oldEngine})
+				way := "fetch"
+				if test.oldEngine {
+					way = "beacon"
+				}
 				if test.page == "" {
 					b.sleep(time.Hour)
 					tb.run(`dispatchEvent({type: 'pagehide'})`)
@@ -45,7 +51,7 @@ func TestPresenceReportsThePage(t *testing.T) {
 				require.Len(t, tb.beacons, 1)
 				report := tb.beacons[0]
 				require.NotEmpty(t, report.Tab)
-				require.Equal(t, beacon{url: hereURL, Tab: report.Tab, Page: test.page, Sent: strconv.FormatInt(now, 10)}, report)
+				require.Equal(t, beacon{way: way, url: hereURL, Tab: report.Tab, Page: test.page, Sent: strconv.FormatInt(now, 10)}, report)
 
 				b.sleep(time.Hour)
 				require.InDelta(t, 60, len(tb.beacons), 3, "once a minute")

@@ -28,7 +28,9 @@ globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
 globalThis.frameElement = null;
 globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // none comes: dialogs are for real browsers
-globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.beacon(url, JSON.stringify(body.fields))};
+globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
+globalThis.Request = class {};
+if (!page.oldEngine) Request.prototype.keepalive = false;
 globalThis.URLSearchParams = class { constructor(fields) { this.fields = fields; } };
 globalThis.location = {pathname: '/orders', search: '?open=1'};
 globalThis.sessionStorage = {
@@ -43,6 +45,7 @@ if (page.locks) navigator.locks = {
 	})),
 };
 globalThis.fetch = (url, options) => new Promise((resolve, reject) => {
+	if (options.keepalive) return resolve(host.report('fetch', url, JSON.stringify(options.body.fields)));
 	if (url !== 'https://example.org/keepalive/ping' || options.redirect !== 'manual' || options.headers) throw new Error('odd request to ' + url);
 	host.fetch(options.method, options.body || '', options.signal, (status, body, retry) => resolve({
 		status: status === 302 ? 0 : status,
