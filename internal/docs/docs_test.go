@@ -109,7 +109,7 @@ func TestIndexIsComplete(t *testing.T) {
 	index := pages(t)["docs/README.md"]
 	for page := range pages(t) {
 		if name := filepath.Base(page); name != "README.md" {
-			require.Contains(t, index, "]("+name+")")
+			require.True(t, strings.Contains(index, "]("+name+")"), "docs/README.md has no link to %s", name)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestConfigurationIsComplete(t *testing.T) {
 	text := pages(t)["docs/configuration.md"]
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[keepalive.Config]()) {
 		if field.IsExported() {
-			require.Contains(t, text, "\n| `"+field.Name+"` | ", "its row in the table")
+			require.True(t, strings.Contains(text, "\n| `"+field.Name+"` | "), "the table has no row for %s", field.Name)
 		}
 	}
 }
