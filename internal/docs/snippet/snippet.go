@@ -41,6 +41,7 @@ var (
 	setsCookies func(http.Handler) http.Handler
 	adminsOnly  func(http.Handler) http.Handler
 	identify    func(*http.Request) (user string, meta any)
+	lock        func(document, session string)
 	unlock      func(session string)
 )
 
