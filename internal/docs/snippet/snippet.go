@@ -31,7 +31,7 @@ var (
 	data     []byte
 	mux      *http.ServeMux
 	router   http.Handler
-	public   http.Handler
+	home     http.Handler
 	sessions *scs.SessionManager
 )
 
