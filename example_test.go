@@ -1,161 +1,201 @@
 package keepalive_test
 
 import (
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/seed4a306b22/keepalive"
-	"github.com/stretchr/testify/require"
 )
 
-// Stand-ins for what an app has of its own.
-var (
-	addr           = "localhost:8080"
-	mux            = http.NewServeMux()
-	sessionManager = shared
-	compress       = func(next http.Handler) http.Handler { return next }
-)
-
+// The whole of a small app. Its last line is the only one that keepalive changes.
 func Example() {
-	sessionManager := scs.New()
-	sessionManager.IdleTimeout = 20 * time.Minute
-	sessionManager.Lifetime = 12 * time.Hour
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	sessions.Lifetime = 12 * time.Hour
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		sessionManager.Put(r.Context(), "user", "ann")
-		fmt.Fprint(w, "<!doctype html><title>Hello</title>")
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		if err := sessions.RenewToken(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		sessions.Put(r.Context(), "user", r.PostFormValue("user"))
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "<!doctype html><title>App</title><p>User: %q", sessions.GetString(r.Context(), "user"))
 	})
 
-	km, err := keepalive.New(sessionManager, keepalive.Config{})
+	km, err := keepalive.New(sessions, keepalive.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler := km.LoadAndSave(mux) // was sessionManager.LoadAndSave(mux)
+	log.Fatal(http.ListenAndServe("localhost:8080", km.LoadAndSave(mux))) // was sessions.LoadAndSave(mux)
+}
+
+// New reports all problems of a Config at once, each with what to write instead.
+func ExampleNew() {
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+
+	_, err := keepalive.New(sessions, keepalive.Config{
+		WarnBefore: 5 * time.Second,
+		LoginURL:   "login",
+	})
+	fmt.Println(err)
+	// Output:
+	// keepalive: Config.WarnBefore is 5s; write at least 20s, which is what people need to react (WCAG 2.2.1), or 0 for no warning
+	// keepalive: Config.LoginURL is "login"; write a path such as "/login", or a URL of http or https
+}
+
+// LoadAndSave takes the place of scs's. Pages that have a session get the script.
+func ExampleManager_LoadAndSave() {
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Put(r.Context(), "user", "ann")
+		fmt.Fprint(w, "<!doctype html><title>App</title>")
+	})
+
+	km, err := keepalive.New(sessions, keepalive.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := km.LoadAndSave(app)
 
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	fmt.Println("script:", strings.Contains(w.Body.String(), `<script src="/keepalive/keepalive.`))
+
+	ping := httptest.NewRequest(http.MethodPost, "/keepalive/ping", nil)
+	ping.AddCookie(w.Result().Cookies()[0])
+	w = httptest.NewRecorder()
+	handler.ServeHTTP(w, ping)
+	fmt.Println("ping:", w.Code, w.Header().Get("Content-Type"))
+	// Output:
+	// script: true
+	// ping: 200 application/json
+}
+
+// For an app that must keep the LoadAndSave of scs: the endpoints stand outside
+// of it, and Inject around it.
+func ExampleManager_Inject() {
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Put(r.Context(), "user", "ann")
+		fmt.Fprint(w, "<!doctype html><title>App</title>")
+	})
+
+	km, err := keepalive.New(sessions, keepalive.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(km.Path(), km.Handler())
+	mux.Handle("/", km.Inject(sessions.LoadAndSave(app)))
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	fmt.Println(strings.Contains(w.Body.String(), `<script src="/keepalive/keepalive.`))
 	// Output: true
 }
 
-func Example_middlewareOrder() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{})
+// A ping without a live session answers 401, and never creates one.
+func ExampleManager_Handler() {
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	km, err := keepalive.New(sessions, keepalive.Config{Path: "/alive/"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Right: the compressor stands outside, LoadAndSave takes scs's place.
-	handler := compress(km.LoadAndSave(mux))
-	log.Fatal(http.ListenAndServe(addr, handler))
+	mux := http.NewServeMux()
+	mux.Handle(km.Path(), km.Handler())
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/alive/ping", nil))
+	fmt.Println(w.Code, len(w.Result().Cookies()), "cookies")
+	// Output: 401 0 cookies
 }
 
-// This is the wrong way round, twice: scs's own LoadAndSave outside writes back
-// the session that it read, so a ping undoes a logout that happens meanwhile;
-// and a page that is compressed further in can't be changed. The first is
-// reported through Config.Logger.
+// This is the wrong way round, twice. scs's own LoadAndSave outside writes back
+// the session that it read, so a ping undoes a logout that happens meanwhile. And
+// a page that is compressed further in can't be changed. The first is reported
+// through Config.Logger, the second at debug level.
 func Example_wrongMiddlewareOrder() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler := sessionManager.LoadAndSave(km.LoadAndSave(compress(mux))) // wrong
-	log.Fatal(http.ListenAndServe(addr, handler))
-}
-
-// For programs that must keep the LoadAndSave of scs.
-func ExampleManager_Inject() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	outer := http.NewServeMux()
-	outer.Handle(km.Path(), km.Handler()) // outside of LoadAndSave
-	outer.Handle("/", km.Inject(sessionManager.LoadAndSave(mux)))
-	log.Fatal(http.ListenAndServe(addr, outer))
-}
-
-// The app's own polling must not count as use.
-func ExampleConfig_passive() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{
-		Passive: func(r *http.Request) bool { return r.URL.Path == "/notifications" },
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Encoding", "gzip")
+		zw := gzip.NewWriter(w)
+		defer zw.Close()
+		fmt.Fprint(zw, "<!doctype html><title>App</title>")
 	})
+
+	km, err := keepalive.New(sessions, keepalive.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
+	handler := sessions.LoadAndSave(km.LoadAndSave(app)) // wrong; km.LoadAndSave alone, and gzip around it
+	log.Fatal(http.ListenAndServe("localhost:8080", handler))
 }
 
-// Every extension of a session leaves a line in the log.
+// Observer receives what happens to each session, here for an audit log.
 func ExampleConfig_observer() {
-	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	km, err := keepalive.New(sessionManager, keepalive.Config{
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	km, err := keepalive.New(sessions, keepalive.Config{
 		Observer: func(e keepalive.Event) {
-			logger.Info("session", "event", e.Kind, "id", e.Session, "expiry", e.Expiry, "deadline", e.Deadline, "error", e.Err)
+			fmt.Println(e.Kind, e.Request.URL.Path, "named:", e.Session != "")
 		},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
+	handler := km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Put(r.Context(), "user", "ann")
+	}))
+
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/login", nil))
+	// Output: save /login named: true
 }
 
-// The dialogs in the page's language.
-func ExampleConfig_texts() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{
-		WarnBefore: 2 * time.Minute,
-		LoginURL:   "/login",
-		Texts: func(r *http.Request) keepalive.Texts {
-			if strings.HasPrefix(r.Header.Get("Accept-Language"), "de") {
-				return keepalive.Texts{Lang: "de", Warning: "Ihre Sitzung endet gleich", Stay: "Angemeldet bleiben"} // and so on
-			}
-			return keepalive.Texts{} // English
-		},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
-}
-
-// A CSRF token that is kept in the session comes with each answer.
+// Payload renews what open pages need, such as a CSRF token. It comes with the
+// answer to each ping.
 func ExampleConfig_payload() {
-	km, err := keepalive.New(sessionManager, keepalive.Config{
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	km, err := keepalive.New(sessions, keepalive.Config{
 		Payload: func(ctx context.Context, r *http.Request) (any, error) {
-			return map[string]string{"csrf": sessionManager.GetString(ctx, "csrf")}, nil
+			return map[string]string{"csrf": sessions.GetString(ctx, "csrf")}, nil
 		},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(addr, km.LoadAndSave(mux)))
-}
+	handler := km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Put(r.Context(), "csrf", "a-token")
+	}))
 
-// Every Go program of the README is one that is compiled here.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	sources := ""
-	for _, name := range []string{"example_test.go", "examples/minimal/main.go", "internal/stores/example_test.go", "warmup/example_test.go", "presence/example_test.go"} {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		sources += squeeze(string(b))
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	ping := httptest.NewRequest(http.MethodPost, "/keepalive/ping", nil)
+	ping.AddCookie(w.Result().Cookies()[0])
+	w = httptest.NewRecorder()
+	handler.ServeHTTP(w, ping)
+	var answer struct{ Data map[string]string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		log.Fatal(err)
 	}
-	blocks := strings.Split(string(readme), "```go\n")
-	require.Greater(t, len(blocks), 3)
-	for _, block := range blocks[1:] {
-		code, _, _ := strings.Cut(block, "```")
-		require.Contains(t, sources, squeeze(code))
-	}
+	fmt.Println(answer.Data["csrf"])
+	// Output: a-token
 }
-
-// squeeze removes what differs by indentation only.
-func squeeze(code string) string { return strings.Join(strings.Fields(code), " ") }
