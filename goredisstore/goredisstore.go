@@ -4,9 +4,10 @@
 //
 //	sessionManager.Store = goredisstore.New(redis.NewClient(&redis.Options{Addr: addr}))
 //
-// It needs Redis 7.0, or a server that knows its commands PEXPIRETIME and SET
-// with PXAT. It is tested with Redis 7.0, alone and as a cluster: each call names
-// one key. Its user must be allowed GET, SET, DEL, GETRANGE, PEXPIRETIME,
+// It needs Redis 6.2, or a server that speaks its protocol: scripts, and SET with
+// PXAT. It is tested with Redis 7.0, alone and as a cluster, and without the
+// command PEXPIRETIME, which older servers lack. Each call names one key. Its user
+// must be allowed GET, SET, DEL, GETRANGE, PEXPIRETIME (or PTTL and TIME),
 // PEXPIREAT, EVAL and EVALSHA, and SCAN for iteration. Reads must go to the
 // primary.
 //
@@ -24,6 +25,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -83,8 +85,11 @@ func (s *RedisStore) set(ctx context.Context, token string, data []byte, expiry 
 		args := append([]any{"SET", s.prefix + token, data, "PXAT", expiry.UnixMilli()}, options...)
 		return s.client.Do(ctx, args...).Result()
 	})
-	if errors.Is(err, redis.Nil) {
+	switch {
+	case errors.Is(err, redis.Nil):
 		return false, nil
+	case err != nil && strings.HasPrefix(err.Error(), "ERR syntax error"):
+		return false, fmt.Errorf("goredisstore: the server does not know SET with PXAT, which came with Redis 6.2: %w", err)
 	}
 	return err == nil, err
 }
@@ -111,7 +116,7 @@ func (s *RedisStore) DeleteCtx(ctx context.Context, token string) error {
 // that has lost its expiry lies in the far future, until a touch repairs it.
 func (s *RedisStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
 	at, err := touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
-		return s.client.Do(ctx, "PEXPIRETIME", s.prefix+key).Int64()
+		return expiryScript.Run(ctx, s.client, []string{s.prefix + key}).Int64()
 	})
 	switch {
 	case err != nil || at == -2:
@@ -136,6 +141,21 @@ func (s *RedisStore) TouchDeadline(ctx context.Context, key string, idle time.Du
 	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
+// expiryFunction returns a key's expiry in milliseconds since 1970, -1 for a key
+// without one and -2 for no key. Servers before Redis 7.0 tell only what is left.
+const expiryFunction = `
+local function expiry_of(key)
+  local at = redis.pcall('PEXPIRETIME', key)
+  if type(at) == 'number' then return at end
+  local left = redis.call('PTTL', key)
+  if left < 0 then return left end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000) + left
+end
+`
+
+var expiryScript = redis.NewScript(expiryFunction + `return expiry_of(KEYS[1])`)
+
 // moveScript checks the condition and moves the expiry in one step. It returns
 // the expiry, or -2 when there is no such session. A key without an expiry gets
 // one, unless nothing is to be extended.
@@ -143,7 +163,7 @@ func (s *RedisStore) TouchDeadline(ctx context.Context, key string, idle time.Du
 // ARGV: the condition's guard, how many bytes of the data it stands for (0: it
 // is the digest of all data), the new expiry (0: extend nothing) and the deadline
 // in milliseconds.
-var moveScript = redis.NewScript(`
+var moveScript = redis.NewScript(expiryFunction + `
 local n, next, deadline = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local have
 if n > 0 then
@@ -152,7 +172,7 @@ else
   have = redis.sha1hex(redis.call('GET', KEYS[1]) or '')
 end
 if have ~= ARGV[1] then return -2 end
-local current = redis.call('PEXPIRETIME', KEYS[1])
+local current = expiry_of(KEYS[1])
 if current == -2 then return -2 end
 if current == -1 and next == 0 then return deadline end
 local expiry = math.min(math.max(current, next), deadline)

@@ -28,6 +28,15 @@ func TestConformance(t *testing.T) {
 		t.Cleanup(func() { _ = client.Close() })
 		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
 	})
+	// As before Redis 7.0, and in some servers that speak its protocol.
+	t.Run("Redis without PEXPIRETIME", func(t *testing.T) {
+		t.Parallel()
+		server := servers.Redis(t, "--rename-command", "PEXPIRETIME", "")
+		client := redis.NewClient(&redis.Options{Addr: server.Addr})
+		t.Cleanup(func() { _ = client.Close() })
+		require.ErrorContains(t, client.Do(t.Context(), "PEXPIRETIME", "k").Err(), "unknown command")
+		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
+	})
 }
 
 // Settings that shift times, isolate transactions or send statements another way
