@@ -107,6 +107,7 @@ const (
 	noticePayload                   // Config.Payload writes
 	noticeCompression               // a compressor runs inside
 	noticeIdentify                  // Config.Identify without LoadAndSave
+	noticeSamePath                  // two Managers with one Config.Path
 	noticeCount
 )
 

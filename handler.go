@@ -23,8 +23,11 @@ const (
 // Header values that every ping sends. They are shared, because net/http only
 // reads them.
 var (
-	noSniff  = []string{"nosniff"}
-	jsonType = []string{"application/json"}
+	noSniff    = []string{"nosniff"}
+	jsonType   = []string{"application/json"}
+	ourMark    = []string{"1"}
+	sameOrigin = []string{"same-origin"}
+	denied     = []string{"DENY"}
 )
 
 // Handler serves the endpoints below Config.Path, for programs that keep the
@@ -45,7 +48,7 @@ var (
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
 // until the session ends if nothing touches it again, and until it ends in any
-// case. They answer 401 without a live session, 403 to a POST from another origin,
+// case. They answer 401 with {"gone":true} without a live session, 403 to a POST from another origin,
 // 405 to other methods, and 503 with Retry-After when the store fails. With
 // Config.Payload the answer has its result as data.
 //
@@ -60,6 +63,10 @@ var (
 // POST here and POST leave carry tab, page and sent as such a form. They answer 204,
 // or 400 without a good tab; here also 401 and 503.
 //
+// Every answer has the header "Keepalive: 1". The script believes a 401 or 403 only
+// with it, because a proxy or other middleware may answer in the endpoints' place.
+// Pages of other origins can neither load nor frame what is below Config.Path.
+//
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. Where the Manager's own LoadAndSave is used, on whatever
 // route, cookies last until the deadline, and none is sent again.
@@ -71,6 +78,11 @@ type endpoints struct{ m *Manager }
 // ServeHTTP implements http.Handler.
 func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.m.once.Do(e.m.start)
+	e.m.reach.reached()
+	h := w.Header()
+	h["Keepalive"] = ourMark
+	h["Cross-Origin-Resource-Policy"] = sameOrigin
+	h["X-Frame-Options"] = denied // but for frame, which says otherwise
 	switch name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/"); name {
 	case "ping":
 		e.ping(w, r)
@@ -113,14 +125,22 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 	if status == http.StatusOK && e.m.cfg.Payload != nil {
 		data, status = e.payload(w, r, session.key)
 	}
-	if status != http.StatusOK {
+	body := goneBody
+	switch status {
+	case http.StatusOK:
+		body = pingBody(session.times, data)
+	case http.StatusUnauthorized:
+	default:
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
 	h["Content-Type"] = jsonType
-	w.WriteHeader(status)                         // a router outside may have preset another
-	_, _ = w.Write(pingBody(session.times, data)) // the client has gone, or the answer is out
+	w.WriteHeader(status) // a router outside may have preset another
+	_, _ = w.Write(body)  // the client has gone, or the answer is out
 }
+
+// goneBody is what a ping answers without a live session.
+var goneBody = []byte(`{"gone":true}`)
 
 // pingBody is the JSON that a ping answers.
 func pingBody(times sessionTimes, data []byte) []byte {

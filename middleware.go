@@ -103,15 +103,27 @@ func (m *Manager) isStateless(r *http.Request) bool {
 	return m.cfg.Stateless != nil && m.cfg.Stateless(r)
 }
 
+// contextMark is the key under which the context of a request has the Manager with
+// this Config.Path that runs further out.
+type contextMark string
+
 // withMark returns ctx with a mark by which a second LoadAndSave or Inject
 // further in knows that one has run, also behind a writer that cannot be
 // unwrapped.
 func (m *Manager) withMark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, m, m)
+	return context.WithValue(ctx, m.mark, m)
 }
 
-// ranBefore reports whether LoadAndSave runs further out.
-func (m *Manager) ranBefore(r *http.Request) bool { return r.Context().Value(m) != nil }
+// ranBefore reports whether LoadAndSave runs further out. Another Manager with the
+// same path there answers the pings of this one's pages, which are for another
+// session.
+func (m *Manager) ranBefore(r *http.Request) bool {
+	outer := r.Context().Value(m.mark)
+	if outer != nil && outer != m && m.events.firstTime(noticeSamePath) {
+		m.events.log().Error("keepalive: another Manager with the same Config.Path runs outside and answers the pings for this one's session, which nothing extends; give each its own Config.Path", "Path", m.cfg.Path)
+	}
+	return outer == m
+}
 
 // injects reports whether a writer of m lies below w.
 func (m *Manager) injects(w http.ResponseWriter) bool {
@@ -257,6 +269,7 @@ func (res *response) Inserted(h http.Header, nonce string) {
 	}
 	res.checkPolicy(h, nonce)
 	res.checkCompression(h)
+	res.checkReach()
 }
 
 func (res *response) tracePage(script bool, reason string) {
@@ -286,5 +299,21 @@ func (res *response) checkPolicy(h http.Header, nonce string) {
 func (res *response) checkCompression(h http.Header) {
 	if e := &res.m.events; res.askedUncompressed && hasVary(h, "Accept-Encoding") && e.firstTime(noticeCompression) {
 		e.log().Info("keepalive: a page goes out uncompressed, because compressing middleware runs inside keepalive and could not let it have the script; put it outside: compress(km.LoadAndSave(mux))", "path", res.r.URL.Path)
+	}
+}
+
+// checkReach logs once that browsers seem not to find the endpoints. Another
+// instance may have been asked, so it is no error.
+func (res *response) checkReach() {
+	m := res.m
+	if !res.saved.hasSession || m.reach.known.Load() {
+		return
+	}
+	session := res.token
+	if session == "" { // one that begins here, or Inject alone
+		session = res.r.Header.Get("Cookie")
+	}
+	if m.reach.isMissed(session, m.sessions.manager.IdleTimeout) {
+		m.events.log().Info("keepalive: pages went out with the script, and no browser has asked for anything below Config.Path within an idle timeout; if LoadAndSave is on some routes only, add the endpoints: mux.Handle(km.Path(), km.Handler())", "Path", m.cfg.Path)
 	}
 }

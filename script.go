@@ -79,6 +79,7 @@ func userStamp(salt, user string) string {
 type script struct {
 	plain, gzip []byte
 	hash        string
+	integrity   string // as in the attribute of that name
 }
 
 // The scripts are compressed once for all Managers.
@@ -102,7 +103,16 @@ func newScript(source []byte) script {
 	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	_, _ = zw.Write(source)
 	_ = zw.Close()
-	return script{plain: source, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
+	return script{
+		plain: source, gzip: zipped.Bytes(),
+		hash:      base64.RawURLEncoding.EncodeToString(sum[:9]),
+		integrity: integrityOf(source),
+	}
+}
+
+func integrityOf(source []byte) string {
+	sum := sha256.Sum256(source)
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // tag is what the script element says to the script.
@@ -142,7 +152,12 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		attribute("blank", blank) +
 		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
 		t.userAttribute() + `></script>`
-	return inject.NewInsertion([]byte(element), len(start), tail)
+	ins := inject.NewInsertion([]byte(element), len(start), tail)
+	ins.Integrity = s.integrity
+	if t.debug {
+		ins.Integrity = integrityOf(debugSource)
+	}
+	return ins
 }
 
 // userAttribute differs from the others in that an empty value says something.

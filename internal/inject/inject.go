@@ -21,9 +21,13 @@ import (
 type Insertion struct {
 	// Tag is the element that becomes the first one in head.
 	Tag []byte
-	// NonceAt is the place in Tag for a nonce attribute, which is written when
-	// the page's Content-Security-Policy has a nonce.
-	NonceAt int
+	// AttributesAt is the place in Tag for the attributes that the page's header
+	// asks for: a nonce (Content-Security-Policy) and Integrity (Integrity-Policy).
+	AttributesAt int
+	// Integrity is written only where the page's Integrity-Policy would block the
+	// tag without it. Everywhere else it would break a page whose script comes from
+	// an instance with another version. Empty for none.
+	Integrity string
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
 
@@ -57,13 +61,18 @@ type Hooks interface {
 
 // tagFor returns the tag for a page with header h, and tells the owner.
 func (w *Writer) tagFor(h http.Header) []byte {
-	tag, nonce := w.insertion.Tag, csp.Nonce(h)
+	ins, nonce, attributes := w.insertion, csp.Nonce(h), ""
 	if nonce != "" {
-		at := w.insertion.NonceAt
-		tag = []byte(string(tag[:at]) + ` nonce="` + html.EscapeString(nonce) + `"` + string(tag[at:]))
+		attributes = ` nonce="` + html.EscapeString(nonce) + `"`
+	}
+	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
+		attributes += ` integrity="` + ins.Integrity + `" crossorigin="anonymous"`
 	}
 	w.hooks.Inserted(h, nonce)
-	return tag
+	if attributes == "" {
+		return ins.Tag
+	}
+	return []byte(string(ins.Tag[:ins.AttributesAt]) + attributes + string(ins.Tag[ins.AttributesAt:]))
 }
 
 // Find reports whether a Writer below w, or w itself, has hooks that match.

@@ -27,11 +27,11 @@ const (
 	suffixLen = len(";k") + hashLen + 1
 )
 
-// NewInsertion returns what puts tag, with a nonce attribute at nonceAt, and tail
-// into pages.
-func NewInsertion(tag []byte, nonceAt int, tail []byte) *Insertion {
+// NewInsertion returns what puts tag, with further attributes at attributesAt, and
+// tail into pages.
+func NewInsertion(tag []byte, attributesAt int, tail []byte) *Insertion {
 	sum := sha256.Sum256(slices.Concat(tag, []byte{0}, tail))
-	return &Insertion{Tag: tag, NonceAt: nonceAt, Tail: tail, hash: base64.RawURLEncoding.EncodeToString(sum[:])[:hashLen]}
+	return &Insertion{Tag: tag, AttributesAt: attributesAt, Tail: tail, hash: base64.RawURLEncoding.EncodeToString(sum[:])[:hashLen]}
 }
 
 // entityTag is an ETag (RFC 9110 section 8.8.3).
@@ -103,7 +103,11 @@ func entityTags(lines []string) (tags []entityTag, ok bool) {
 func setChangedETag(h http.Header, ins *Insertion) {
 	switch lines := h["Etag"]; len(lines) {
 	case 0:
-		if modified, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
+		date := h["Last-Modified"]
+		if len(date) == 0 { // ParseTime would allocate its error
+			return
+		}
+		if modified, err := http.ParseTime(date[0]); err == nil {
 			h["Etag"] = []string{ins.entityTag(strconv.FormatInt(modified.Unix(), 36), kindMade)}
 		}
 	case 1:
