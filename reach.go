@@ -39,14 +39,12 @@ func (r *reach) isMissed(session string, idle time.Duration) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
-	if r.since.IsZero() {
-		r.since, r.sessions = now, make(map[string]bool)
+	if r.pages++; r.pages == 1 {
+		r.since, r.sessions = time.Now(), make(map[string]bool)
 	}
-	r.pages++
 	if len(r.sessions) < reachSessions {
 		r.sessions[session] = true
 	}
-	enough := r.pages >= reachPages && len(r.sessions) >= reachSessions && now.Sub(r.since) >= idle
+	enough := r.pages >= reachPages && len(r.sessions) >= reachSessions && time.Since(r.since) >= idle
 	return enough && !r.known.Swap(true)
 }
