@@ -310,8 +310,8 @@ func (res *response) checkReach() {
 		return
 	}
 	session := res.token
-	if session == "" { // one that begins here, or Inject alone
-		session = res.r.Header.Get("Cookie")
+	if cookies := res.r.Header["Cookie"]; session == "" && len(cookies) > 0 {
+		session = cookies[0] // one that begins here, or Inject alone
 	}
 	if m.reach.isMissed(session, m.sessions.manager.IdleTimeout) {
 		m.events.log().Info("keepalive: pages went out with the script, and no browser has asked for anything below Config.Path within an idle timeout; if LoadAndSave is on some routes only, add the endpoints: mux.Handle(km.Path(), km.Handler())", "Path", m.cfg.Path)
