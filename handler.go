@@ -52,7 +52,7 @@ var (
 // 405 to other methods, and 503 with Retry-After when the store fails. With
 // Config.Payload the answer has its result as data.
 //
-// An answer to GET has "unknown":true where the store does not know how long the
+// The answer has "unknown":true where the store does not know how long the
 // session would last, as after a restart. idleMs is then a cautious guess.
 //
 // A POST may carry inactive=N, the milliseconds since the user's last input, as a
@@ -60,8 +60,9 @@ var (
 // which can only shorten what the ping gains. A number that cannot be read
 // answers 400.
 //
-// POST here and POST leave carry tab, page and sent as such a form. They answer 204,
-// or 400 without a good tab; here also 401 and 503.
+// POST here and POST leave carry tab, page and sent as such a form. They answer 204;
+// 400 without a usable tab, 403 to another origin, 404 with PresenceOff, 405 to other
+// methods; here also 401 and 503.
 //
 // Every answer has the header "Keepalive: 1". The script believes a 401 or 403 only
 // with it, because a proxy or other middleware may answer in the endpoints' place.
@@ -83,6 +84,7 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Keepalive"] = ourMark
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["X-Frame-Options"] = denied // but for frame, which says otherwise
+	// http.StripPrefix outside may have taken Path away, with its last slash or not.
 	switch name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/"); name {
 	case "ping":
 		e.ping(w, r)
@@ -128,7 +130,7 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 	body := goneBody
 	switch status {
 	case http.StatusOK:
-		body = pingBody(session.times, data)
+		body = pingBody(guessExpiry(session.times, session.idle), data)
 	case http.StatusUnauthorized:
 	default:
 		http.Error(w, http.StatusText(status), status)
@@ -188,7 +190,7 @@ func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
 	if isFramed(r.Header) {
 		var session checkedSession
 		if session, status = e.checkSession(w, r, true, 0); status != http.StatusUnauthorized {
-			refresh = session.idle / 3
+			refresh = session.idle / frameReloads
 		}
 	}
 	writeFrame(w, status, refresh)
@@ -200,7 +202,7 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	e.m.sessions.insideSCS(r)
+	e.m.sessions.isInsideSCS(r) // which logs it
 	ctx, token, err := e.m.sessions.load(r)
 	status := http.StatusNoContent
 	switch {
@@ -213,7 +215,7 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	// Observers may read from the session whose it is.
+	// The context holds the session, so that observers can read it.
 	event.Kind, event.Request = EventHere, r.WithContext(ctx)
 	if e.m.cfg.Identify != nil {
 		event.User = e.m.cfg.Identify(ctx)
@@ -251,7 +253,7 @@ func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event E
 	if !ok {
 		return event, "", false
 	}
-	if event, ok = readPresence(form); !ok {
+	if event, ok = parsePresence(form); !ok {
 		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
 	}
 	return event, e.m.sessions.key(e.m.sessions.token(r)), ok
@@ -306,7 +308,7 @@ func inactivity(form url.Values) (time.Duration, error) {
 	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil
 }
 
-// checkedSession is what checkSession knows of a session.
+// checkedSession is the result of checkSession.
 type checkedSession struct {
 	key   string
 	idle  time.Duration // its idle timeout
@@ -318,7 +320,7 @@ type checkedSession struct {
 // Retry-After. With Config.IdleTimeout it reads the session first.
 func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend bool, inactive time.Duration) (c checkedSession, status int) {
 	s := &e.m.sessions
-	s.insideSCS(r)
+	s.isInsideSCS(r) // which logs it
 	token := s.token(r)
 	c.key, c.idle = s.key(token), s.manager.IdleTimeout
 	var err error
@@ -335,7 +337,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 			err = s.resendCookie(w, r, token, c.times.deadline)
 		}
 	default:
-		c.times, err = s.peek(r.Context(), c.key, c.idle)
+		c.times, err = s.peek(r.Context(), c.key)
 	}
 	switch {
 	case err != nil:
@@ -350,7 +352,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 
 // unavailable reports an error of the store, and returns the status for it.
 func (e endpoints) unavailable(w http.ResponseWriter, r *http.Request, key string, err error) (status int) {
-	e.m.events.storeFailed(r, key, "the store could not answer a ping", err)
+	e.m.events.storeFailed(r, key, "the store could not read or extend a session", err)
 	w.Header().Set("Retry-After", retryAfter)
 	return http.StatusServiceUnavailable
 }

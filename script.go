@@ -129,8 +129,8 @@ type tag struct {
 }
 
 // insertion returns the script element, with what follows the page. Without a
-// session the element says so, or the script would take the page's load for a
-// touch, and its end for one.
+// session the element says so. Otherwise the script would count the page load as a
+// touch of a session that does not exist.
 func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion {
 	src := t.path + s.name()
 	if t.debug {
@@ -220,6 +220,8 @@ func (s script) serve(w http.ResponseWriter, r *http.Request, name string) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
+// setScriptHeader sets the fields of every script. endpoints.ServeHTTP has set those
+// of all endpoints.
 func setScriptHeader(h http.Header) {
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -1,5 +1,5 @@
-// Package inject puts an element into HTML pages while their handlers write
-// them. It knows where and how; its owner says what goes in, by Hooks.
+// Package inject puts an element into HTML pages while their handlers write them.
+// Hooks supply the element and receive the result.
 //
 // A Writer holds the header and the first bytes of a page until the insertion
 // point is known. Content-Length then stays exact, and everything behind that
@@ -34,15 +34,14 @@ type Insertion struct {
 	hash string // of all that, for ETag
 }
 
-// Hooks are what a Writer asks and tells its owner about one response, in the
-// goroutine that writes it.
+// Hooks supply what goes into one response, and receive the result. They are called
+// in the goroutine that writes it.
 type Hooks interface {
 	// BeforeHeader is called once, before the header goes out, and may change it.
 	// After an error the handler's response is dropped.
 	BeforeHeader(w http.ResponseWriter) error
 
-	// AnswerError answers in the handler's place after an error of BeforeHeader,
-	// unless the connection was hijacked.
+	// AnswerError answers in the handler's place after an error of BeforeHeader.
 	AnswerError(w http.ResponseWriter, err error)
 
 	// Insertion returns what goes into a page with header h, or nil and the
@@ -54,12 +53,12 @@ type Hooks interface {
 	// goes out, and nonce the one for which the tag was written, if any.
 	Inserted(h http.Header, nonce string)
 
-	// Skipped is called with the reason when an HTML page gets nothing. It is not
-	// called for other responses.
+	// Skipped is called with the reason when a response that may be HTML, by its type
+	// or for lack of one, gets nothing.
 	Skipped(reason string)
 }
 
-// tagFor returns the tag for a page with header h, and tells the owner.
+// tagFor returns the tag for a page with header h, and calls Hooks.Inserted.
 func (w *Writer) tagFor(h http.Header) []byte {
 	ins, nonce, attributes := w.insertion, csp.Nonce(h), ""
 	if nonce != "" {
@@ -97,7 +96,7 @@ func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
 // further in arrives readable; not with skip, where nothing goes into the page.
 // The tags that a client has of changed pages become those of the handler.
 // expected returns what would go into the page as far as is known, nil for
-// nothing. It is called for conditional requests only.
+// nothing. It is called for conditional requests for HTML only.
 //
 // It changes a copy, because middleware outside may still read the original, also
 // from another goroutine. isCopy reports that r itself is such a copy already; its
@@ -117,7 +116,7 @@ func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected func() *In
 		delete(r.Header, "Accept-Encoding")
 	}
 	if conditional {
-		w.conditions = editConditions(r.Method, r.Header, expected())
+		w.conditions = editConditions(r.Method, r.Header, expected)
 	}
 	return r, uncompressed
 }

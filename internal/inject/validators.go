@@ -124,14 +124,15 @@ type conditions struct {
 	made     string   // the made tag with the suffix of expected
 }
 
-// editConditions undoes setChangedETag in the conditions of a request for a page
-// into which expected would go, nil for nothing.
-func editConditions(method string, h http.Header, expected *Insertion) *conditions {
-	c := &conditions{expected: expected}
+// editConditions undoes setChangedETag in the conditions of a request for a page.
+// getExpected returns what would go into that, nil for nothing.
+func editConditions(method string, h http.Header, getExpected func() *Insertion) *conditions {
 	editIfMatch(h)
 	if method != http.MethodGet && method != http.MethodHead || !acceptsHTML(h) {
-		return c
+		return nil
 	}
+	expected := getExpected()
+	c := &conditions{expected: expected}
 	lines, named := h["If-None-Match"]
 	if len(lines) == 1 && strings.TrimSpace(lines[0]) == "*" {
 		return c
