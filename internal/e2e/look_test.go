@@ -99,8 +99,8 @@ func (w languageWriter) Write(b []byte) (int, error) {
 func testLook(t *testing.T, b *webdriver.Browser) {
 	axe := string(npm.File(t, npm.Axe, npm.AxeVersion, npm.AxePath, npm.AxeIntegrity))
 	popup(t, b)
-	const early = 60 * time.Second // a warning is open for long enough to look at it
-	const total = early + 7*time.Second
+	const early = 2 * time.Minute // a warning is open for long enough to look at it
+	const total = early + 2*time.Second
 	warning := func(c *keepalive.Config) {
 		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, early, "/logout"
 	}
@@ -135,7 +135,7 @@ func testLook(t *testing.T, b *webdriver.Browser) {
 				if test.open != nil {
 					test.open(t, b, a)
 				}
-				require.Equal(t, lang, asked(t, b, total-early+2*slack).Lang)
+				require.Equal(t, lang, waitForDialog(t, b).Lang)
 				webdriver.Script[any](b, axe)
 				lookAt(t, b, test.name, lang, test.excused)
 				if test.name != "idle" {
@@ -143,7 +143,7 @@ func testLook(t *testing.T, b *webdriver.Browser) {
 				}
 				a.down.Store(true)
 				webdriver.Script[any](b, "keepalive.stay()")
-				within(t, 2*slack, "the server can't be reached", func() bool { return shown(b).Offline != "" })
+				eventually(t, "the server can't be reached", func() bool { return readDialog(b).Offline != "" })
 				lookAt(t, b, "offline", lang, nil)
 			}
 		})
@@ -192,7 +192,7 @@ func popup(t *testing.T, b *webdriver.Browser) {
 	old := b.Windows()
 	webdriver.Script[any](b, "document.querySelector('h1').onclick = () => { open('/page', '', 'popup,width=560,height=360') }")
 	b.Click("h1")
-	within(t, 2*slack, "a new window", func() bool { return len(b.Windows()) > len(old) })
+	eventually(t, "a new window", func() bool { return len(b.Windows()) > len(old) })
 	for _, window := range b.Windows() {
 		if window != old[0] {
 			b.SwitchTo(window)
@@ -202,7 +202,7 @@ func popup(t *testing.T, b *webdriver.Browser) {
 
 func resize(t *testing.T, b *webdriver.Browser, width int) {
 	t.Helper()
-	within(t, 2*slack, "the window has its size", func() bool {
+	eventually(t, "the window has its size", func() bool {
 		return webdriver.Script[bool](b, `
 			const [width, height] = arguments;
 			if (innerWidth === width && innerHeight === height) return true;

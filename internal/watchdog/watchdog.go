@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -31,7 +32,8 @@ type Folder struct {
 	// Path is short enough for Unix sockets in the folder. Only the current user can read the folder.
 	Path string
 
-	groups io.Writer // the watchdog's input
+	groups   io.Writer // the watchdog's input
+	programs sync.WaitGroup
 }
 
 // New makes a folder that is removed when the test has ended, after the programs that Start started in it.
@@ -51,13 +53,15 @@ func New(t testing.TB) *Folder {
 		_ = os.RemoveAll(path)
 		t.Fatal(err)
 	}
+	f := &Folder{Path: path, groups: pipe}
 	t.Cleanup(func() {
 		_ = pipe.Close()
 		if err := shell.Wait(); err != nil {
 			t.Errorf("%s was not removed: %v", path, err)
 		}
+		f.programs.Wait() // what they wrote may go to t
 	})
-	return &Folder{Path: path, groups: pipe}
+	return f
 }
 
 // Start starts a program in a process group of its own. The program and its children, but for those that leave the group,
@@ -70,7 +74,7 @@ func (f *Folder) Start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go func() { _ = cmd.Wait() }() // its status is of no interest
+	f.programs.Go(func() { _ = cmd.Wait() }) // its status is of no interest
 	_, err := fmt.Fprintln(f.groups, cmd.Process.Pid)
 	return err
 }
