@@ -61,8 +61,8 @@ func startExample(t *testing.T, example string) string {
 	program := filepath.Join(folder.Path, example)
 	build := exec.Command("go", "build", "-o", program, ".")
 	build.Dir = filepath.Join(examples, example) // which may be a module of its own
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	build.Stdout, build.Stderr = t.Output(), t.Output()
+	require.NoError(t, folder.Run(build))
 
 	args := []string{"-addr", "localhost:0", "-idle", exampleIdle.String()}
 	for _, l := range libraries {

@@ -99,8 +99,8 @@ func (w languageWriter) Write(b []byte) (int, error) {
 func testLook(t *testing.T, b *webdriver.Browser) {
 	axe := string(npm.File(t, npm.Axe, npm.AxeVersion, npm.AxePath, npm.AxeIntegrity))
 	popup(t, b)
-	const early = 2 * time.Minute // a warning is open for long enough to look at it
-	const total = early + 2*time.Second
+	const early = 2 * time.Minute       // a warning is open for long enough to look at it
+	const total = early + 7*time.Second // of which the script wants a twentieth
 	warning := func(c *keepalive.Config) {
 		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, early, "/logout"
 	}

@@ -65,8 +65,24 @@ func New(t testing.TB) *Folder {
 }
 
 // Start starts a program in a process group of its own. The program and its children, but for those that leave the group,
-// are ended when the test ends. The caller sets up cmd, and need not wait for it.
+// are ended when the test ends. The caller sets up cmd, and must not wait for it.
 func (f *Folder) Start(cmd *exec.Cmd) error {
+	if err := f.start(cmd); err != nil {
+		return err
+	}
+	f.programs.Go(func() { _ = cmd.Wait() }) // its status is of no interest
+	return nil
+}
+
+// Run is Start for a program that ends by itself. It returns what [exec.Cmd.Run] does.
+func (f *Folder) Run(cmd *exec.Cmd) error {
+	if err := f.start(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
+func (f *Folder) start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -74,7 +90,6 @@ func (f *Folder) Start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	f.programs.Go(func() { _ = cmd.Wait() }) // its status is of no interest
 	_, err := fmt.Fprintln(f.groups, cmd.Process.Pid)
 	return err
 }

@@ -43,6 +43,18 @@ func TestEndOfTest(t *testing.T) {
 	require.NoDirExists(t, path)
 }
 
+func TestRun(t *testing.T) {
+	f := watchdog.New(t)
+	var out strings.Builder
+	cmd := exec.Command("/bin/sh", "-c", "echo done; exit 3")
+	cmd.Stdout = &out
+	var exit *exec.ExitError
+	require.ErrorAs(t, f.Run(cmd), &exit)
+	require.Equal(t, 3, exit.ExitCode())
+	require.Equal(t, "done\n", out.String())
+	require.ErrorIs(t, f.Run(exec.Command("/no/such/program")), os.ErrNotExist)
+}
+
 // Whichever way the process dies, the folder and the programs go.
 func TestKilledProcess(t *testing.T) {
 	if file := os.Getenv(holder); file != "" {
