@@ -29,7 +29,7 @@ func TestDialogs(t *testing.T) {
 		{name: "blank", run: testBlank},
 		{name: "app's own dialogs", run: testOwnDialogs},
 		{name: "policies", run: testDialogPolicies},
-		{name: "look", run: testLook},
+		{name: "appearance", run: testDialogAppearance},
 	})
 }
 

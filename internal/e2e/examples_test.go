@@ -119,8 +119,8 @@ func signIn(t *testing.T, b *webdriver.Browser) {
 func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 	b.Navigate(startExample(t, example))
 	waitForPage(t, b, "Home")
-	asked := webdriver.Script[int](b, "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/keepalive/ping')).length")
-	require.Zero(t, asked, "nobody is signed in")
+	requests := webdriver.Script[int](b, "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/keepalive/ping')).length")
+	require.Zero(t, requests, "nobody is signed in")
 	webdriver.Script[any](b, recorder+"window.first = keepalive")
 	visit := func(title string) {
 		t.Helper()

@@ -12,8 +12,8 @@ import (
 // exampleGrace is how long the example waits for the next page of a tab whose page was left.
 const exampleGrace = 3 * time.Second
 
-// onBoard is where the board shows a user, by path and sorted.
-func onBoard(b *webdriver.Browser, user string) []string {
+// pathsOnBoard returns where the board shows a user, sorted.
+func pathsOnBoard(b *webdriver.Browser, user string) []string {
 	return webdriver.Script[[]string](b, `
 		return [...document.querySelectorAll('#board section')].flatMap(section =>
 			[...section.querySelectorAll('li')].filter(li => li.firstChild.textContent === arguments[0]).map(() => section.dataset.path)).sort()`, user)
@@ -32,9 +32,9 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	waitForBoard := func(what string, paths ...string) {
 		t.Helper()
 		slices.Sort(paths)
-		eventually(t, "the board shows "+what, func() bool { return slices.Equal(onBoard(b, "Ben"), paths) })
+		eventually(t, "the board shows "+what, func() bool { return slices.Equal(pathsOnBoard(b, "Ben"), paths) })
 	}
-	eventually(t, "Ann is on the board", func() bool { return slices.Equal(onBoard(b, "Ann"), []string{"/board"}) })
+	eventually(t, "Ann is on the board", func() bool { return slices.Equal(pathsOnBoard(b, "Ann"), []string{"/board"}) })
 
 	ben := webdriver.Start(t, b.Engine) // a browser with cookies of its own
 	enter(ben, "Ben")
@@ -81,7 +81,7 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	waitForBoard("two tabs", "/", "/stock")
 	hide(ben, first)
 	time.Sleep(exampleIdle / 2)
-	require.Equal(t, []string{"/", "/stock"}, onBoard(b, "Ben"), "a hidden tab too")
+	require.Equal(t, []string{"/", "/stock"}, pathsOnBoard(b, "Ben"), "a hidden tab too")
 	closeTabs(ben, slices.DeleteFunc(ben.Windows(), func(w string) bool { return w == first }))
 	ben.SwitchTo(first)
 	waitForBoard("the tab that is left", "/stock")
@@ -90,7 +90,7 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	if b.Engine == webdriver.Chromium {
 		ben.Freeze()
 		time.Sleep(exampleIdle / 2)
-		require.Equal(t, []string{"/stock"}, onBoard(b, "Ben"), "a frozen tab too")
+		require.Equal(t, []string{"/stock"}, pathsOnBoard(b, "Ben"), "a frozen tab too")
 		ben.Thaw()
 	}
 	// Ben signs out, and his pages are not his any more.
