@@ -54,8 +54,9 @@ const scriptedInput = `
 
 func testNobodyActive(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, idle, time.Hour, userActive)
-	b.Navigate(a.URL + "/favicon.ico")
+	b.Navigate(a.URL + "/page") // without a session
 	b.Point(100, 100, false)
+	waitForEvent(t, b, "input", 1) // or it may come to the next page
 	opening := time.Now()
 	token := a.login(t, b)
 	eventually(t, "the session ends", func() bool {

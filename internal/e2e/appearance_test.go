@@ -135,6 +135,8 @@ func testDialogAppearance(t *testing.T, b *webdriver.Browser) {
 				b.Navigate(a.URL + "/login?lang=" + lang)
 				if test.open != nil {
 					test.open(t, b, a)
+				} else {
+					waitForEvent(t, b, "keepalive:ping", 1) // before, the page may warn of an end that is too early
 				}
 				require.Equal(t, lang, waitForDialog(t, b).Lang)
 				webdriver.Script[any](b, axe)

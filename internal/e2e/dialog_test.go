@@ -16,7 +16,7 @@ import (
 // The shortest that a warning can be, and an idle timeout that leaves some seconds before it.
 const (
 	warn     = 20 * time.Second
-	warnIdle = warn + 6*time.Second
+	warnIdle = warn + 8*time.Second
 )
 
 func TestDialogs(t *testing.T) {
