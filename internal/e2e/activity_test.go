@@ -12,16 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestActivity(t *testing.T) {
-	runInBrowsers(t, []browserTest{
-		{name: "nobody active", run: testNobodyActive},
-		{name: "user active", run: testUserActive},
-		{name: "input in another tab", run: testInputInAnotherTab},
-		{name: "page visible", run: testPageVisible},
-		{name: "unattended", run: testUnattended},
-	})
-}
-
 func userActive(c *keepalive.Config) { c.Mode = keepalive.UserActive }
 
 // move moves the mouse somewhere else each time.
@@ -88,9 +78,6 @@ func lastInput(t *testing.T, sent event) time.Time {
 	t.Helper()
 	return sent.time().Add(-inactivity(t, sent.Body))
 }
-
-// near allows for the moment between two readings of a clock.
-const near = 100 * time.Millisecond
 
 func testUserActive(t *testing.T, b *webdriver.Browser) {
 	const idle = 12 * time.Second // a ping gains less here: what is left counts from the last input
@@ -163,33 +150,6 @@ func testInputInAnotherTab(t *testing.T, b *webdriver.Browser) {
 	input := lastInput(t, sent[len(sent)-1])
 	require.False(t, input.Before(before.Add(-near)))
 	require.False(t, input.After(after.Add(near)))
-}
-
-// onItsWay is how long a ping may take from the decision to ask until it is sent.
-const onItsWay = 3 * time.Second
-
-func testPageVisible(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, idle, time.Hour, func(c *keepalive.Config) { c.Mode = keepalive.PageVisible })
-	token := a.login(t, b)
-	page, other := b.Window(), b.NewWindow("tab")
-	b.SwitchTo(page)
-	for _, p := range a.waitForPosts(t, token, time.Now(), 2) {
-		require.Empty(t, p.body)
-	}
-
-	hide(b, other)
-	a.staysAlive(t, token, idle/5)
-	again := time.Now()
-	show(t, b, page)
-	a.waitForPosts(t, token, again, 1)
-
-	hide(b, other)
-	a.waitForEnd(t, token)
-	show(t, b, page)
-	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
-	for _, p := range sentPosts(b) {
-		require.False(t, hiddenAt(b, p.time()) && hiddenAt(b, p.time().Add(-onItsWay)), "the page had been hidden for longer")
-	}
 }
 
 func testUnattended(t *testing.T, b *webdriver.Browser) {

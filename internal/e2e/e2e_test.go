@@ -10,6 +10,7 @@ package e2e_test
 import (
 	"flag"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -37,11 +38,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// browserTest is a test that every engine runs, or those that are named.
+// browserTest is a test in a browser.
 type browserTest struct {
 	name    string
 	run     func(t *testing.T, b *webdriver.Browser)
-	engines []webdriver.Engine
+	engines []webdriver.Engine // that run it; nil for all
 }
 
 // runInBrowsers runs tests in one browser of each engine. The browsers start one after another, and then run their tests at
@@ -52,7 +53,7 @@ func runInBrowsers(t *testing.T, tests []browserTest) {
 			b := webdriver.Start(t, engine)
 			t.Parallel()
 			for _, test := range tests {
-				if test.engines == nil || test.engines[0] == engine {
+				if test.engines == nil || slices.Contains(test.engines, engine) {
 					t.Run(test.name, func(t *testing.T) { test.run(t, withNewWindow(t, b)) })
 				}
 			}

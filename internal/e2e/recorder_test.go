@@ -8,6 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const (
+	// near allows for the moment between two readings of a clock.
+	near = 100 * time.Millisecond
+	// onItsWay is how long a ping may take from the decision to ask until it is sent.
+	onItsWay = 3 * time.Second
+)
+
 // recorder keeps what happens to the page, for the test to ask: events, input by the user ("input") and what the page
 // sends to the ping endpoint ("sent"). The page's own clock says when, so that no delay on the way to the server or to the
 // test counts. That a page was told of its session's end is kept where other tabs can read it too.

@@ -10,19 +10,16 @@ import (
 )
 
 func TestSessions(t *testing.T) {
-	chromium := []webdriver.Engine{webdriver.Chromium}
 	runInBrowsers(t, []browserTest{
 		{name: "open page", run: testOpenPage},
 		{name: "lifetime", run: testLifetime},
 		{name: "failing store", run: testFailingStore},
-		{name: "hidden page", run: testHiddenPage},
-		{name: "frozen page", run: testFrozenPage, engines: chromium},
-		{name: "page offline", run: testOfflinePage, engines: chromium},
-		{name: "history", run: testHistory},
-		{name: "logout in another tab", run: testLogout},
-		{name: "logout with a short idle timeout", run: testLogoutShortIdle},
 		{name: "policies", run: testPolicies},
 		{name: "policy that blocks", run: testBlockingPolicy},
+		{name: "nobody active", run: testNobodyActive},
+		{name: "user active", run: testUserActive},
+		{name: "input in another tab", run: testInputInAnotherTab},
+		{name: "unattended", run: testUnattended},
 		{name: "no script", run: testNoScript},
 	})
 }

@@ -10,7 +10,15 @@ import (
 )
 
 func TestTabs(t *testing.T) {
+	chromium := []webdriver.Engine{webdriver.Chromium}
 	runInBrowsers(t, []browserTest{
+		{name: "hidden page", run: testHiddenPage},
+		{name: "page visible", run: testPageVisible},
+		{name: "frozen page", run: testFrozenPage, engines: chromium},
+		{name: "page offline", run: testOfflinePage, engines: chromium},
+		{name: "history", run: testHistory},
+		{name: "logout in another tab", run: testLogout},
+		{name: "logout with a short idle timeout", run: testLogoutShortIdle},
 		{name: "ten tabs", run: func(t *testing.T, b *webdriver.Browser) { testTenTabs(t, b, true) }},
 		{name: "ten tabs without Web Locks", run: func(t *testing.T, b *webdriver.Browser) { testTenTabs(t, b, false) }},
 		{name: "killed tabs", run: testKilledTabs},

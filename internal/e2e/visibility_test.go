@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
 	"github.com/stretchr/testify/require"
 )
@@ -37,6 +38,30 @@ func hiddenAt(b *webdriver.Browser, at time.Time) bool {
 		}
 	}
 	return false
+}
+
+func testPageVisible(t *testing.T, b *webdriver.Browser) {
+	a := newApp(t, idle, time.Hour, func(c *keepalive.Config) { c.Mode = keepalive.PageVisible })
+	token := a.login(t, b)
+	page, other := b.Window(), b.NewWindow("tab")
+	b.SwitchTo(page)
+	for _, p := range a.waitForPosts(t, token, time.Now(), 2) {
+		require.Empty(t, p.body)
+	}
+
+	hide(b, other)
+	a.staysAlive(t, token, idle/5)
+	again := time.Now()
+	show(t, b, page)
+	a.waitForPosts(t, token, again, 1)
+
+	hide(b, other)
+	a.waitForEnd(t, token)
+	show(t, b, page)
+	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
+	for _, p := range sentPosts(b) {
+		require.False(t, hiddenAt(b, p.time()) && hiddenAt(b, p.time().Add(-onItsWay)), "the page had been hidden for longer")
+	}
 }
 
 func testFrozenPage(t *testing.T, b *webdriver.Browser) {
