@@ -27,7 +27,7 @@ func (a *app) keepActive(t *testing.T, token string, n int, do func(i int)) {
 	}
 }
 
-// What scripts do is no input, and nor is a mouse that rests, also not while the page moves under it.
+// scriptedInput imitates input by script, which must not count. Nor does a mouse that rests while the page moves under it.
 const scriptedInput = `
 	document.body.style.height = '9000px';
 	scrollBy(0, 50);
@@ -55,7 +55,7 @@ func testNobodyActive(t *testing.T, b *webdriver.Browser) {
 		time.Sleep(500 * time.Millisecond)
 		return !a.alive(t, token)
 	})
-	for _, p := range sentPosts(b) { // one, where the engine does not tell in time that the page was loaded
+	for _, p := range sentPosts(b) { // one, where the engine reports too late that the page came from the network
 		require.True(t, lastInput(t, p).Before(opening), p.Body)
 	}
 	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
@@ -63,7 +63,7 @@ func testNobodyActive(t *testing.T, b *webdriver.Browser) {
 
 var inactive = regexp.MustCompile(`^inactive=(\d+)$`)
 
-// inactivity is what a ping says of the time without input.
+// inactivity returns the time since the last input that a ping reports.
 func inactivity(t *testing.T, body string) time.Duration {
 	t.Helper()
 	match := inactive.FindStringSubmatch(body)
@@ -73,7 +73,7 @@ func inactivity(t *testing.T, body string) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// lastInput is the input of which a ping speaks.
+// lastInput returns when the last input was that a ping reports.
 func lastInput(t *testing.T, sent event) time.Time {
 	t.Helper()
 	return sent.time().Add(-inactivity(t, sent.Body))
@@ -105,7 +105,7 @@ func testUserActive(t *testing.T, b *webdriver.Browser) {
 	pressing := time.Now()
 	b.Press("s")
 	var ping request
-	eventually(t, "a ping that speaks of it", func() bool {
+	eventually(t, "a ping that reports it", func() bool {
 		posts := a.posts(pressing)
 		if len(posts) == 0 {
 			return false
@@ -121,7 +121,7 @@ func testUserActive(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
 }
 
-// requireCountedFromInput holds the expiry that a ping has brought against the input of which it speaks.
+// requireCountedFromInput fails unless the session's expiry after a ping is the idle timeout after the reported input.
 func requireCountedFromInput(t *testing.T, ping request, idle time.Duration) {
 	t.Helper()
 	left := idle - inactivity(t, ping.body)

@@ -264,7 +264,7 @@ func measure(b *webdriver.Browser) measured {
 		}`)
 }
 
-// runAxe returns what breaks a rule. Of texts over a backdrop axe can't tell the contrast; measure does.
+// runAxe returns what breaks a rule. Axe can't compute the contrast of text over a backdrop; measure does.
 const runAxe = `
 	const [excused, done] = arguments;
 	axe.run(document, {rules: Object.fromEntries(excused.map(rule => [rule, {enabled: false}]))}).then(

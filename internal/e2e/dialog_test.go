@@ -160,7 +160,7 @@ func testWarning(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "story", focused(b))
 	a.requireStayed(t, b, token, 1)
 
-	// So does the button.
+	// The button means stay too.
 	waitForDialog(t, b)
 	b.Press(webdriver.Enter)
 	waitForDialogToClose(t, b)
@@ -168,7 +168,7 @@ func testWarning(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "It was", storyText(b))
 	a.requireStayed(t, b, token, 2)
 
-	// And another tab that is opened.
+	// Opening another tab extends the session too.
 	waitForDialog(t, b)
 	first, second := b.Window(), b.NewWindow("tab")
 	b.SwitchTo(second)
@@ -177,14 +177,14 @@ func testWarning(t *testing.T, b *webdriver.Browser) {
 	waitForDialogToClose(t, b)
 	a.requireStayed(t, b, token, 3)
 
-	// Signing out asks with a request of its own.
+	// The other button signs out, with a request of the page itself.
 	waitForDialog(t, b)
 	b.Press(webdriver.Tab + webdriver.Enter)
 	eventually(t, "signed out", func() bool { return b.URL() == a.URL+"/logout" })
 	require.False(t, a.alive(t, token))
 }
 
-// Without an answer the user is told that nobody can be reached; that what was typed is kept, after the end.
+// While the server does not answer, the warning says so and stays open.
 func testWarningOffline(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, warnIdle, time.Hour, func(c *keepalive.Config) { c.WarnBefore, c.LoginURL = warn, "/login" })
 	token := a.login(t, b)
@@ -202,7 +202,7 @@ func testWarningOffline(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "It was", storyText(b))
 }
 
-// A dialog that can't be had does not keep the user from using the page, and comes when it can.
+// A dialog that can't be loaded does not keep the user from using the page, and opens once it was loaded.
 func testLateDialog(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, warnIdle, time.Hour, func(c *keepalive.Config) { c.Mode, c.WarnBefore = keepalive.UserActive, warn })
 	a.noDialogs.Store(true)
@@ -236,7 +236,7 @@ func testLifetimeWarning(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "It was a dark", storyText(b))
 }
 
-// The old page goes on when somebody signs in again in another tab.
+// The old page goes on when the user signs in again in another tab.
 func testSignInAgain(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
 	token := a.login(t, b)
@@ -292,7 +292,7 @@ func testBlank(t *testing.T, b *webdriver.Browser) {
 	require.True(t, webdriver.Script[bool](b, "return !document.querySelector('textarea')"))
 }
 
-// An app that draws its own cancels the events.
+// An app that draws other dialogs cancels the events.
 func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, warnIdle, time.Hour, func(c *keepalive.Config) {
 		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, warn, "/logout"

@@ -41,7 +41,7 @@ var libraries = []struct{ example, pkg, version, path, integrity string }{
 	{"htmx", npm.HTMX, npm.HTMXVersion, npm.HTMXPath, npm.HTMXIntegrity},
 }
 
-// What is tested here is what the examples name.
+// The versions that are tested here are those that the examples name.
 func TestLibraries(t *testing.T) {
 	for _, l := range libraries {
 		t.Run(l.example, func(t *testing.T) {
@@ -97,7 +97,7 @@ func waitForPage(t *testing.T, b *webdriver.Browser, title string) {
 	})
 }
 
-// waitForUser waits until a page says that somebody is signed in, or nobody.
+// waitForUser waits until a page shows who is signed in, "" for nobody.
 func waitForUser(t *testing.T, b *webdriver.Browser, name string) {
 	t.Helper()
 	eventually(t, "the user is "+name, func() bool {
@@ -151,7 +151,7 @@ func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 	}
 	oneScript()
 
-	// The server knows the session still.
+	// The session is still alive.
 	webdriver.Script[any](b, "document.querySelector('textarea').old = true")
 	b.Click("main form:has(textarea) button")
 	eventually(t, "saved", func() bool {
@@ -170,7 +170,7 @@ func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 	pinged()
 	oneScript()
 
-	// Whoever signs out here knows that.
+	// Signing out is no surprise, so there is no dialog.
 	silent := func(d time.Duration) {
 		t.Helper()
 		never(t, d, "a dialog", func() bool { return readDialog(b).Open })
@@ -220,7 +220,7 @@ func testCSRF(t *testing.T, b *webdriver.Browser) {
 	waitForUser(t, b, "Ann")
 }
 
-// The first thing that one sees of this project.
+// The demo shows a form with keepalive beside one without it.
 func testDemo(t *testing.T, b *webdriver.Browser) {
 	b.Navigate(startExample(t, "demo"))
 	b.SendKeys("input[name=name]", "Ann")

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A browser that is killed says nothing, and the time to live has the last word. Until then its page is on the board.
+// A browser that is killed sends no leave beacon, so its page is online until the time to live has passed.
 func TestKilledBrowsers(t *testing.T) {
 	const ttl = 3 * time.Minute
 	var a *app
@@ -24,7 +24,7 @@ func TestKilledBrowsers(t *testing.T) {
 	a = newApp(t, 20*time.Minute, time.Hour, func(c *keepalive.Config) {
 		c.Presence = keepalive.PresencePath
 		c.Observer = func(e keepalive.Event) {
-			if e.Kind == keepalive.EventHere { // as if no page ever said that it is left
+			if e.Kind == keepalive.EventHere { // leave beacons are dropped, as if none were sent
 				tracker.Observe(e.Request, presence.Beat{Session: e.Session, Tab: e.Tab, Path: e.Page, Sent: e.Sent})
 			}
 		}

@@ -99,7 +99,7 @@ func testNoScript(t *testing.T, b *webdriver.Browser) {
 			}
 			return refused
 		}
-		eventually(t, "the frame hears of it", func() bool { return len(refused()) > 0 })
+		eventually(t, "a frame is refused", func() bool { return len(refused()) > 0 })
 		time.Sleep(2*refresh + time.Second)
 		require.Len(t, refused(), 1)
 		require.Empty(t, a.requests(framePath, refused()[0].start))
@@ -119,7 +119,7 @@ func testNoScript(t *testing.T, b *webdriver.Browser) {
 	})
 }
 
-// fetchMetadata is what a request says of itself.
+// fetchMetadata returns the header fields by which a browser describes a request.
 func fetchMetadata(r request) (lines []string) {
 	for name, values := range r.header {
 		if strings.HasPrefix(name, "Sec-Fetch-") || name == "Referer" || name == "Cache-Control" || name == "Origin" {

@@ -98,7 +98,7 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	waitForPage(t, ben, "Sign in")
 	waitForBoard("nobody")
 
-	// The last page is closed with its browser. Firefox says nothing then, and the time to live has the last word.
+	// The last page is closed with its browser. Firefox sends no beacon then, so only the time to live would end it.
 	if b.Engine == webdriver.Firefox {
 		return
 	}

@@ -17,7 +17,7 @@ const (
 
 // recorder keeps what happens to the page, for the test to ask: events, input by the user ("input") and what the page
 // sends to the ping endpoint ("sent"). The page's own clock says when, so that no delay on the way to the server or to the
-// test counts. That a page was told of its session's end is kept where other tabs can read it too.
+// test counts. The end of the session is also recorded in localStorage, where other tabs can read it.
 const recorder = webdriver.Recorder + `
 window.recorded = [];
 const record = (name, more) => recorded.push({ name, at: Date.now(), hidden: document.hidden, ...more });
@@ -61,7 +61,7 @@ func waitForEvent(t *testing.T, b *webdriver.Browser, name string, n int) event 
 	return events(b, name)[n-1]
 }
 
-// waitForExpired waits until the current page was told that its session has ended.
+// waitForExpired waits for keepalive:expired in the current page and returns it. It must come once only.
 func waitForExpired(t *testing.T, b *webdriver.Browser) event {
 	t.Helper()
 	e := waitForEvent(t, b, "keepalive:expired", 1)
@@ -69,8 +69,8 @@ func waitForExpired(t *testing.T, b *webdriver.Browser) event {
 	return e
 }
 
-// waitForExpiredBehind waits until the page at a path of the same app, in a tab behind the current one, was told that its
-// session has ended. It must have heard of it there: looking into the tab would make it visible.
+// waitForExpiredBehind waits for keepalive:expired in a page of the same app in a tab behind the current one. The page must
+// have been hidden then. The test can't switch to the tab to see that, as that would make it visible.
 func waitForExpiredBehind(t *testing.T, b *webdriver.Browser, path string) {
 	t.Helper()
 	var visibility string

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestThrottledPage is about Chromium's intensive throttling: after some time in the background, five minutes unless told
-// otherwise, a page's timers run once a minute.
+// TestThrottledPage is about Chromium's intensive throttling: after some time in the background, five minutes unless a
+// flag changes that, a page's timers run once a minute.
 func TestThrottledPage(t *testing.T) {
 	b := webdriver.Start(t, webdriver.Chromium, "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/10")
 	t.Parallel()

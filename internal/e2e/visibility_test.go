@@ -72,7 +72,7 @@ func testOfflinePage(t *testing.T, b *webdriver.Browser) {
 	testSuspended(t, b, func() { b.Offline(true) }, func() { b.Offline(false) })
 }
 
-// testSuspended is for pages that can ask nothing for a while.
+// testSuspended is for pages that can send nothing for a while.
 func testSuspended(t *testing.T, b *webdriver.Browser, suspend, resume func()) {
 	a := newApp(t, idle, time.Hour)
 	token := a.login(t, b)
@@ -89,10 +89,10 @@ func testSuspended(t *testing.T, b *webdriver.Browser, suspend, resume func()) {
 	waitForExpired(t, b)
 }
 
-// trust is longer than the time for which a page that is seen again trusts what it knows.
-const trust = 6 * time.Second
+// trusted is longer than a page that is shown again trusts its last answer.
+const trusted = 6 * time.Second
 
-// By itself the page would not ask for minutes.
+// With a long idle timeout the page pings only because it is shown again.
 func testHistory(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour)
 	token := a.login(t, b)
@@ -100,7 +100,7 @@ func testHistory(t *testing.T, b *webdriver.Browser) {
 	webdriver.Script[any](b, "setTimeout(() => location.href = '/favicon.ico', 100)")
 	eventually(t, "the page is left", func() bool { return b.URL() == a.URL+"/favicon.ico" })
 	require.NoError(t, a.sm.Store.Delete(token))
-	time.Sleep(trust)
+	time.Sleep(trusted)
 	webdriver.Script[any](b, "setTimeout(() => history.back(), 100)")
 	eventually(t, "the page is back", func() bool { return b.URL() == a.URL+"/login" })
 	require.True(t, waitForEvent(t, b, "pageshow", 2).Persisted)
@@ -109,7 +109,7 @@ func testHistory(t *testing.T, b *webdriver.Browser) {
 
 const logout = "fetch('/logout', {method: 'POST'}).then(response => arguments[0](response.status))"
 
-// By themselves the pages would not ask for minutes. The first does so when it is seen again, and the other hears of it.
+// With a long idle timeout no page pings by itself. The first does when it is shown again, and the other reads the result.
 func testLogout(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour)
 	a.login(t, b)
@@ -117,13 +117,13 @@ func testLogout(t *testing.T, b *webdriver.Browser) {
 	hide(b, second)
 	b.Navigate(a.URL + "/page")
 	require.Equal(t, 200, webdriver.AsyncScript[int](b, logout))
-	time.Sleep(trust)
+	time.Sleep(trusted)
 	show(t, b, first)
 	waitForExpired(t, b)
 	waitForExpiredBehind(t, b, "/page")
 }
 
-// With a short idle timeout every page is told where it is. The tabs must not get in each other's way then.
+// With a short idle timeout each page learns of the logout by its next ping. The tabs must not disturb each other then.
 func testLogoutShortIdle(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, idle, time.Hour)
 	a.login(t, b)

@@ -52,7 +52,7 @@ func (b *Browser) startFirefox(flags []string) {
 	b.conn = m
 }
 
-// marionette speaks Firefox's own remote protocol: JSON with its length before it, over TCP.
+// marionette speaks Firefox's remote protocol: JSON with its length before it, over TCP.
 type marionette struct {
 	net.Conn
 	r  *bufio.Reader

@@ -51,13 +51,13 @@ type conn interface {
 // NoJavaScript is a flag for Start that every engine takes: pages run no script, and nor do Script and AsyncScript.
 const NoJavaScript = "no-javascript"
 
-// withoutJavaScript takes NoJavaScript out of flags, or puts the engine's own in its place.
-func withoutJavaScript(flags []string, own ...string) ([]string, bool) {
+// withoutJavaScript replaces NoJavaScript in flags with the engine's flags, and reports whether it was there.
+func withoutJavaScript(flags []string, replacement ...string) ([]string, bool) {
 	i := slices.Index(flags, NoJavaScript)
 	if i < 0 {
 		return flags, false
 	}
-	return slices.Concat(flags[:i], own, flags[i+1:]), true
+	return slices.Concat(flags[:i], replacement, flags[i+1:]), true
 }
 
 // Start runs a browser until the test ends. Flags are added to the browser's command line.
