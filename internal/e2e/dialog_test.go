@@ -180,8 +180,9 @@ func testWarning(t *testing.T, b *webdriver.Browser) {
 	// The other button signs out, with a request of the page itself.
 	waitForDialog(t, b)
 	b.Press(webdriver.Tab + webdriver.Enter)
-	eventually(t, "signed out", func() bool { return b.URL() == a.URL+"/logout" })
+	eventually(t, "signed out", func() bool { return len(a.requests("/logout", before)) > 0 })
 	require.False(t, a.alive(t, token))
+	eventually(t, "the page is left", func() bool { return b.URL() == a.URL+"/logout" })
 }
 
 // While the server does not answer, the warning says so and stays open.

@@ -80,10 +80,11 @@ func (b *Browser) Press(keys string) {
 	b.perform(map[string]any{"type": "key", "id": "keyboard", "actions": strokes})
 }
 
-// Point moves the mouse, and clicks if click is true.
+// Point moves the mouse at once, and clicks if click is true. With a duration Firefox would go there in steps, beginning at
+// the corner of a new page.
 func (b *Browser) Point(x, y int, click bool) {
 	b.t.Helper()
-	moves := []map[string]any{{"type": "pointerMove", "duration": 50, "x": x, "y": y}}
+	moves := []map[string]any{{"type": "pointerMove", "duration": 0, "x": x, "y": y}}
 	if click {
 		moves = append(moves, map[string]any{"type": "pointerDown", "button": 0}, map[string]any{"type": "pointerUp", "button": 0})
 	}
