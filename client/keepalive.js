@@ -539,7 +539,8 @@
 			// A deadline that is far away is worth remembering, for the warning. A near one may be that of a session
 			// before this one; without it the server is asked in time.
 			put({ ...record, at, idle, full: idle, life: record.life > at + 2 * idle ? record.life : 0, fails: 0 });
-		}
+			// Firefox may report that later. Until then the page must not believe that the session before this one is still gone.
+		} else if (!anonymous && visit.type !== 'back_forward' && think().gone) check();
 	} catch {}
 	if (anonymous && think().end > Date.now()) put({}); // the other tabs believe in a session: let them ask
 	if (config.warn) load(); // as long as the server can be reached
