@@ -39,7 +39,9 @@
     presence: data.presence || "",
     anonymous: "anonymous" in data
   };
-  var endpoint = (name) => new URL(name, script.src).href;
+  var folder = new URL(".", script.src);
+  var path = folder.pathname;
+  var endpoint = (name) => folder.href + name;
   var pingURL = endpoint("ping");
   var sharedKey = "keepalive:" + pingURL;
 
@@ -217,12 +219,30 @@
   };
 
   // src/api.js
-  var dispatch = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable: true }));
+  var dispatch = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
   var guard = Symbol.for(sharedKey);
   var publish = (methods2, runAgain2) => {
-    Object.assign(window, { keepalive: methods2, [guard]: runAgain2 });
+    Object.assign(window, { [guard]: runAgain2 });
+    if (!window.hasOwnProperty("keepalive")) Object.assign(window, { keepalive: methods2 });
+    else console.warn(`keepalive: window.keepalive exists already, so the script of ${path} leaves it alone`);
   };
   var runningIn = (frame) => Reflect.get(frame, guard);
+
+  // src/fault.js
+  var reported = "";
+  var describe = (status) => {
+    if (status === 404) return `404: no endpoints are mounted at ${pingURL}`;
+    return `${status || "a redirect"}: something in front of the endpoints answers, such as a proxy, a sign-in page or CSRF middleware`;
+  };
+  var reportFault = (status) => {
+    const fault = describe(status);
+    if (status >= 500 || fault === reported) return;
+    reported = fault;
+    console.warn("keepalive: pings are answered", fault);
+  };
+  var forgetFault = () => {
+    reported = "";
+  };
 
   // src/tab.js
   var jitter = Math.random();
@@ -288,7 +308,12 @@
         signal: AbortSignal.timeout?.(REQUEST_TIMEOUT)
       });
       const answer = await response.json().catch(() => null);
-      return { status: response.status, retryAfter: response.headers.get("retry-after"), answer };
+      return {
+        status: response.status,
+        isOurs: response.headers.has("keepalive"),
+        retryAfter: response.headers.get("retry-after"),
+        answer
+      };
     } catch {
       return {};
     }
@@ -318,9 +343,9 @@
     const forStay = wantsStay();
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
-    const { status, answer, retryAfter } = await send(method, body);
+    const { status, isOurs, answer, retryAfter } = await send(method, body);
     if (true) console.debug("keepalive:", method, "answered", status, answer);
-    if (status === 0 || status === 401 || status === 410) {
+    if (status === 401 && isOurs) {
       if (isSecond) {
         setStay(false);
         setLook(false);
@@ -330,10 +355,11 @@
       updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
       await sleep(CONFIRM_DELAY);
       await request(method, tick2, halt2, true);
-    } else if (status === 403) {
+    } else if (status === 403 && isOurs) {
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       saveAnswer(method, sentAt, answer);
+      forgetFault();
       if (forStay) {
         setStay(false);
         noteInput(sentAt);
@@ -343,6 +369,7 @@
       dispatch("keepalive:ping", answer);
     } else {
       saveFailure(retryAfter);
+      if (status !== void 0 && !isOurs) reportFault(status);
     }
   };
   var ask = async (tick2, halt2) => {
@@ -466,14 +493,14 @@
     } else if (reason) {
       isDialogDue = dispatch("keepalive:warning", { reason, ms });
     } else {
-      dispatch("keepalive:resumed", null);
+      dispatch("keepalive:resumed");
     }
     isDialogDue && (isDialogDue = takesPart());
   };
   var drawDialog = ({ gone, reason }, tick2, stay3) => {
     if (!hasDialogs()) return prepareDialogs(tick2);
     isDialogDue = false;
-    openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout", null));
+    openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout"));
     if (gone && config.blank) stopTab();
   };
   var announce = (step, tick2, stay3) => {

@@ -97,12 +97,16 @@ func (tb *tab) lock(name string, f goja.Callable) {
 	})
 }
 
-func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Callable) {
+func (tb *tab) fetch(url, method, body string, limit float64, resolve, reject goja.Callable) {
 	b := tb.b
-	b.asked = append(b.asked, asked{method, body, tb, b.now})
+	b.asked = append(b.asked, asked{url, method, body, tb, b.now})
 	timeout := time.Duration(limit) * time.Millisecond
 	b.after(10*time.Millisecond, nil, func() {
-		r := b.server(method, b.now)
+		server := b.server
+		if other := b.others[url]; other != nil {
+			server = other
+		}
+		r := server(method, b.now)
 		if r.delay < 0 || r.delay > timeout {
 			b.after(timeout, tb, func() { tb.level = 0; tb.call(reject) })
 			return
@@ -113,7 +117,7 @@ func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Ca
 				tb.call(reject)
 				return
 			}
-			tb.call(resolve, r.status, r.body, r.retry)
+			tb.call(resolve, r.status, r.body, r.retry, r.foreign)
 		})
 	})
 }

@@ -36,6 +36,7 @@ type browser struct {
 	lag     time.Duration // until other tabs see a write
 	locks   map[string]*tab
 	server  func(method string, at time.Time) reply
+	others  map[string]func(method string, at time.Time) reply // by the address of their pings
 	asked   []asked
 	noLocks bool
 	blocked string // how localStorage misbehaves: "throws", "ignores", or nothing
@@ -43,6 +44,7 @@ type browser struct {
 
 // asked is a request that left a tab.
 type asked struct {
+	url    string
 	method string
 	body   string
 	tab    *tab
@@ -51,10 +53,11 @@ type asked struct {
 
 // reply is an answer of the server, or, with status 0, a network error. A negative delay means that none ever comes.
 type reply struct {
-	status int
-	body   string
-	retry  string // Retry-After
-	delay  time.Duration
+	status  int
+	body    string
+	retry   string // Retry-After
+	delay   time.Duration
+	foreign bool // something else than the endpoints answers, so that the header Keepalive is missing
 }
 
 type tab struct {
@@ -70,6 +73,7 @@ type tab struct {
 	timers  map[int]bool
 	events  []string // the script's events, "name detail"
 	errors  []string // console.error
+	warned  []string // console.warn
 	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
 	beacons []beacon
@@ -181,6 +185,7 @@ func (b *browser) open(p page) *tab {
 			return nil
 		},
 		"error":        func(message string) { tb.errors = append(tb.errors, message) },
+		"warn":         func(message string) { tb.warned = append(tb.warned, message) },
 		"getItem":      tb.getItem,
 		"setItem":      tb.setItem,
 		"setTimeout":   tb.setTimeout,

@@ -61,7 +61,7 @@ const dispatchNotice = ({ gone, reason }, ms) => {
 	} else if (reason) {
 		isDialogDue = dispatch('keepalive:warning', { reason, ms });
 	} else {
-		dispatch('keepalive:resumed', null);
+		dispatch('keepalive:resumed');
 	}
 	isDialogDue &&= takesPart(); // a listener may have called keepalive.stop()
 };
@@ -70,7 +70,7 @@ const dispatchNotice = ({ gone, reason }, ms) => {
 const drawDialog = ({ gone, reason }, tick, stay) => {
 	if (!hasDialogs()) return prepareDialogs(tick);
 	isDialogDue = false;
-	openDialog(notice + (gone ? reason : ''), stay, () => dispatch('keepalive:logout', null));
+	openDialog(notice + (gone ? reason : ''), stay, () => dispatch('keepalive:logout'));
 	if (gone && config.blank) stopTab(); // there is nothing left to go on with
 };
 
