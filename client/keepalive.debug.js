@@ -17,8 +17,6 @@
   var CONFIRM_DELAY = 1e3;
   var INPUT_INTERVAL = 5e3;
   var PRESENCE_INTERVAL = 55e3;
-  var SPEECH_INTERVAL = 3e4;
-  var LAST_SPEECH = 2e4;
   var sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   // src/config.js
@@ -383,84 +381,29 @@
     tick2();
   };
 
-  // src/dialog.js
+  // src/loader.js
   var dialogs;
-  var host;
-  var dialog;
-  var lastSpeech;
-  var find = (selector) => (
-    /** @type {HTMLElement} */
-    dialog.querySelector(selector)
-  );
-  var hasDialogs = () => Boolean(dialogs);
-  var isDialogOpen = () => Boolean(host);
+  var loadedDialogs = () => dialogs;
+  var importDialogs = (url) => Reflect.get(window, Symbol.for(url)) ?? import(url);
+  var takeDocument = async (page) => {
+    const name = page?.documentElement.dataset.script;
+    if (!page || !name) return;
+    try {
+      const module = await importDialogs(endpoint(name));
+      module.setDocument(page);
+      dialogs = module;
+    } catch {
+    }
+  };
   var loadDialogs = (url, onLoad) => {
     const request2 = new XMLHttpRequest();
     request2.open("GET", url);
     request2.responseType = "document";
-    request2.onload = () => {
-      if (!request2.responseXML?.getElementById("gone")) return;
-      dialogs = request2.responseXML;
-      onLoad();
+    request2.onload = async () => {
+      await takeDocument(request2.responseXML);
+      if (dialogs) onLoad();
     };
     request2.send();
-  };
-  var closeDialog = () => {
-    if (!host) return;
-    dialog.close();
-    host.remove();
-    host = void 0;
-  };
-  var connectButtons = (onStay, onSignOut) => {
-    dialog.onclick = ({ target }) => {
-      const { name } = (
-        /** @type {HTMLButtonElement} */
-        target
-      );
-      if (name === "stay") onStay();
-      if (name === "close") closeDialog();
-    };
-    dialog.onsubmit = (event) => {
-      if (!onSignOut()) event.preventDefault();
-    };
-    if (!dialog.querySelector("[name=stay]")) return;
-    dialog.oncancel = (event) => {
-      event.preventDefault();
-      onStay();
-    };
-  };
-  var openDialog = (id, onStay, onSignOut) => {
-    const template = dialogs?.getElementById(id);
-    if (!dialogs || !template) return;
-    dialog = /** @type {HTMLDialogElement} */
-    document.importNode(template, true);
-    connectButtons(onStay, onSignOut);
-    lastSpeech = Infinity;
-    host = document.createElement("keepalive-dialog");
-    const root = host.attachShadow({ mode: "open" });
-    root.append(dialog);
-    document.documentElement.append(host);
-    dialog.showModal();
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(dialogs.head.textContent);
-    root.adoptedStyleSheets = [sheet];
-  };
-  var duration = (seconds) => {
-    try {
-      const parts = { minutes: Math.floor(seconds / 60), seconds: seconds % 60 };
-      return new Intl.DurationFormat(dialog.lang, { style: "long" }).format(parts);
-    } catch {
-      return seconds + " s";
-    }
-  };
-  var showTimeLeft = (ms, isOffline) => {
-    const seconds = Math.max(1, Math.ceil(ms / SECOND));
-    const text = find("#text");
-    find("time").textContent = duration(seconds);
-    find("[part=offline]").hidden = !isOffline;
-    const speech = ms > LAST_SPEECH ? Math.ceil(ms / SPEECH_INTERVAL) : 0;
-    if (speech !== lastSpeech) find("[role=status]").textContent = text.textContent;
-    lastSpeech = speech;
   };
 
   // src/notice.js
@@ -468,9 +411,10 @@
   var isDialogDue = false;
   var isUserAsked = () => notice !== "" && !isDialogDue;
   var isSignedOut = () => notice === "gone";
+  var isDialogOpen = () => Boolean(loadedDialogs()?.isDialogOpen());
   var dismissNotice = () => {
     isDialogDue = false;
-    closeDialog();
+    loadedDialogs()?.closeDialog();
   };
   var noteSignedOut = () => {
     notice = "gone";
@@ -498,9 +442,10 @@
     isDialogDue && (isDialogDue = takesPart());
   };
   var drawDialog = ({ gone, reason }, tick2, stay3) => {
-    if (!hasDialogs()) return prepareDialogs(tick2);
+    const dialogs2 = loadedDialogs();
+    if (!dialogs2) return prepareDialogs(tick2);
     isDialogDue = false;
-    openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout"));
+    dialogs2.openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout"));
     if (gone && config.blank) stopTab();
   };
   var announce = (step, tick2, stay3) => {
@@ -513,7 +458,7 @@
       dispatchNotice(step, ms);
     }
     if (isDialogDue && !isShownByParent()) drawDialog(step, tick2, stay3);
-    if (isDialogOpen() && !step.gone) showTimeLeft(ms, step.failing);
+    if (isDialogOpen() && !step.gone) loadedDialogs()?.showTimeLeft(ms, step.failing);
   };
 
   // src/pageload.js

@@ -40,6 +40,9 @@ type browser struct {
 	asked   []asked
 	noLocks bool
 	blocked string // how localStorage misbehaves: "throws", "ignores", or nothing
+
+	dialogs     *string // the script that the document of the dialogs names; nil: no document comes
+	importsFail bool
 }
 
 // asked is a request that left a tab.
@@ -76,6 +79,8 @@ type tab struct {
 	warned  []string // console.warn
 	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
+	imports []string // modules asked for
+	dialogs []string // the ids of dialogs that were opened
 	beacons []beacon
 }
 
@@ -108,12 +113,13 @@ const (
 
 func newBrowser(t *testing.T, script string, server func(method string, at time.Time) reply) *browser {
 	return &browser{
-		t: t, script: script, server: server,
-		rng:   rand.New(rand.NewPCG(1, 2)),
-		now:   time.UnixMilli(now),
-		disk:  map[string]string{},
-		locks: map[string]*tab{},
-		lag:   5 * time.Millisecond,
+		t: t, server: server,
+		script: strings.ReplaceAll(script, "import(", "importModule("), // goja does not know import
+		rng:    rand.New(rand.NewPCG(1, 2)),
+		now:    time.UnixMilli(now),
+		disk:   map[string]string{},
+		locks:  map[string]*tab{},
+		lag:    5 * time.Millisecond,
 	}
 }
 
@@ -173,7 +179,9 @@ func (b *browser) open(p page) *tab {
 			tb.beacons = append(tb.beacons, beacon{way: way, url: url})
 			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
-		"load": func(url string) { tb.loads = append(tb.loads, url) },
+		"load":   tb.load,
+		"import": tb.importModule,
+		"dialog": func(id string) { tb.dialogs = append(tb.dialogs, id) },
 		"debug": func(call goja.FunctionCall) goja.Value {
 			line := ""
 			for _, a := range call.Arguments {

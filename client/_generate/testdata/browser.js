@@ -33,7 +33,29 @@ globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
 globalThis.frameElement = null;
-globalThis.XMLHttpRequest = class { open(method, url) { host.load(url); } send() {} }; // none comes: dialogs are for real browsers
+globalThis.XMLHttpRequest = class {
+	open(method, url) { this.url = url; }
+	send() {
+		host.load(this.url, (script) => {
+			this.responseXML = {documentElement: {dataset: {script}}};
+			this.onload();
+		});
+	}
+};
+// Stands for the module dialog.js, and says what it was to show: only real browsers can.
+let openDialog = '';
+const dialogModule = {
+	setDocument: (page) => { dialogModule.page = page; },
+	openDialog: (id) => {
+		if (!dialogModule.page) throw new Error('no document');
+		openDialog = id;
+		host.dialog(id);
+	},
+	closeDialog: () => { openDialog = ''; },
+	isDialogOpen: () => openDialog !== '',
+	showTimeLeft: () => {},
+};
+globalThis.importModule = (url) => new Promise((resolve, reject) => host.import(url, () => resolve(dialogModule), () => reject(new TypeError('import'))));
 globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
 globalThis.Request = class {};
 if (!page.oldEngine) Request.prototype.keepalive = false;
