@@ -40,6 +40,7 @@ var (
 //	GET  keepalive.<hash>.js  the script, which browsers may keep for ever
 //	GET  keepalive.debug.js   the readable script, for Config.Debug
 //	GET  dialog               the words and the look of its dialogs
+//	GET  dialog.<hash>.js     what shows them
 //	GET  frame                what Config.NoScript puts into pages; extends the session
 //	POST here, leave          what Config.Presence lets pages report; extend nothing
 //
@@ -97,9 +98,11 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
-		if isScriptName(name) {
-			e.script(w, r, name)
-			return
+		for _, s := range []script{e.m.pages.script, dialogModule()} {
+			if s.hasName(name) {
+				serveScript(w, r, s, name)
+				return
+			}
 		}
 		http.NotFound(w, r)
 	}
@@ -162,9 +165,9 @@ func pingBody(times sessionTimes, data []byte) []byte {
 	return append(body, '}')
 }
 
-func (e endpoints) script(w http.ResponseWriter, r *http.Request, name string) {
+func serveScript(w http.ResponseWriter, r *http.Request, s script, name string) {
 	if allowMethods(w, r, "GET, HEAD") {
-		e.m.pages.script.serve(w, r, name)
+		s.serve(w, r, name)
 	}
 }
 

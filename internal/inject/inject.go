@@ -28,6 +28,9 @@ type Insertion struct {
 	// tag without it. Everywhere else it would break a page whose script comes from
 	// an instance with another version. Empty for none.
 	Integrity string
+	// IntegrityElement follows Tag there: a script element with integrity of what the
+	// script would import without it.
+	IntegrityElement []byte
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
 
@@ -64,14 +67,20 @@ func (w *Writer) tagFor(h http.Header) []byte {
 	if nonce != "" {
 		attributes = ` nonce="` + html.EscapeString(nonce) + `"`
 	}
-	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
-		attributes += ` integrity="` + ins.Integrity + `" crossorigin="anonymous"`
-	}
 	w.hooks.Inserted(h, nonce)
+	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
+		tag := insertAt(ins.Tag, ins.AttributesAt, attributes+` integrity="`+ins.Integrity+`" crossorigin="anonymous"`)
+		return append(tag, insertAt(ins.IntegrityElement, len("<script"), attributes)...)
+	}
 	if attributes == "" {
 		return ins.Tag
 	}
-	return []byte(string(ins.Tag[:ins.AttributesAt]) + attributes + string(ins.Tag[ins.AttributesAt:]))
+	return insertAt(ins.Tag, ins.AttributesAt, attributes)
+}
+
+// insertAt returns element with attributes at the given place.
+func insertAt(element []byte, at int, attributes string) []byte {
+	return []byte(string(element[:at]) + attributes + string(element[at:]))
 }
 
 // Find reports whether a Writer below w, or w itself, has hooks that match.
