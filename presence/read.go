@@ -114,14 +114,14 @@ type row struct {
 	online, arrived, seen time.Time
 }
 
-func newRow(b *tab) row {
-	u := b.session.user
-	return row{user: u.name, meta: u.meta, path: b.page.path, online: u.since, arrived: b.since, seen: b.seen}
+func newRow(tab *tab) row {
+	u := tab.session.user
+	return row{user: u.name, meta: u.meta, path: tab.page.path, online: u.since, arrived: tab.since, seen: tab.seen}
 }
 
 func appendRows(rows []row, tabs []*tab) []row {
-	for _, b := range tabs {
-		rows = append(rows, newRow(b))
+	for _, tab := range tabs {
+		rows = append(rows, newRow(tab))
 	}
 	return rows
 }
@@ -136,9 +136,9 @@ func (t *Tracker) pageRows(path string) []row {
 		return nil
 	}
 	rows := make([]row, 0, p.tabs)
-	for _, b := range t.tabs {
-		if b.page == p {
-			rows = append(rows, newRow(b))
+	for _, tab := range t.tabs {
+		if tab.page == p {
+			rows = append(rows, newRow(tab))
 		}
 	}
 	return rows
