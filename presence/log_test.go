@@ -154,6 +154,25 @@ func TestTwoInstances(t *testing.T) {
 	})
 }
 
+// An end that is reported again, such as by each ping of a page that stays open, is
+// sent to other instances once.
+func TestEndIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newSharedLog()
+		tracker := newTracker(t, presence.Config{Log: shared.instance()})
+		here(tracker, "ann", "s1", "t1", "/a")
+		here(tracker, "ann", "s1", "t2", "/b")
+		leave(tracker, "s1", "t1")
+		for range 5 {
+			end(tracker, "s1")
+		}
+		synctest.Wait()
+		require.Len(t, shared.records, 4, "two beats, a page that was left, and the end")
+		time.Sleep(time.Minute)
+		require.Empty(t, shown(t, tracker))
+	})
+}
+
 // Instances that got different users for a session at the same time agree with the next beat.
 func TestInstancesAgree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -93,10 +93,13 @@ func (t *Tracker) leaveSession(s *session, now time.Time) outcome {
 	if s == nil {
 		return ignored
 	}
+	o := ignored
 	for _, tab := range s.tabs {
-		t.beginGrace(tab, now)
+		if t.beginGrace(tab, now) == applied {
+			o = applied
+		}
 	}
-	return applied
+	return o
 }
 
 func (t *Tracker) leaveTab(tab *tab, r *record, now time.Time) outcome {
@@ -107,18 +110,17 @@ func (t *Tracker) leaveTab(tab *tab, r *record, now time.Time) outcome {
 		return ignored // the tab is on the next page already
 	}
 	tab.sent, r.path = r.sent, tab.page.path
+	return t.beginGrace(tab, now)
+}
+
+// beginGrace changes nothing if the tab is leaving already.
+func (t *Tracker) beginGrace(tab *tab, now time.Time) outcome {
 	if tab.leaving {
 		return ignored
 	}
-	t.beginGrace(tab, now)
+	tab.leaving = true
+	t.checkAt(tab, now.Add(t.cfg.Grace))
 	return applied
-}
-
-func (t *Tracker) beginGrace(tab *tab, now time.Time) {
-	if !tab.leaving {
-		tab.leaving = true
-		t.checkAt(tab, now.Add(t.cfg.Grace))
-	}
 }
 
 // updateTab applies the beat of a tab. tab is nil if it is new, and s if the
