@@ -20,9 +20,12 @@ type Config struct {
 	//
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
-	// The last user holds for all tabs of the session, and the last meta for all
-	// sessions of the user. Default: the user that keepalive.Config.Identify returns,
-	// and no meta; without either nobody is tracked.
+	// For a tab that is not tracked because its user is "", it is called for each
+	// beat; for one beyond MaxTabs or MaxTotal, it is not called. The last user holds
+	// for all tabs of the session, and the last meta for all sessions of the user.
+	//
+	// Default: the user that keepalive.Config.Identify returns, and no meta; without
+	// either nobody is tracked.
 	Identify func(r *http.Request) (user string, meta any)
 
 	// TTL is how long a tab stays after its last beat, from 3 minutes to 12 hours.

@@ -130,12 +130,12 @@ func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outc
 	switch {
 	case tab != nil && late(r.sent, tab.sent):
 		return ignored
+	case tab == nil && !t.hasRoom(s):
+		return ignored // and not needsUser, or Identify would be called for each beat
 	case r.user == "" && !unchanged:
 		return needsUser // a tab that comes back may be another user's now
 	case r.user == "":
 		r.user, r.meta = s.user.name, s.user.meta
-	case tab == nil && !t.hasRoom(s):
-		return ignored
 	}
 	sameUser := s != nil && s.user.name == r.user && s.user.meta == r.meta
 	if unchanged && sameUser && t.outbox != nil && now.Sub(tab.seen) < t.cfg.TTL/16 {
