@@ -45,19 +45,27 @@ type Counts struct {
 	Paths    int `json:"paths"` // different ones
 }
 
-// Online returns who is online, sorted by user. Beats wait for it for some
-// 0.05 ms per 1,000 tabs. The error is that of ctx if it ended before Config.Log was read
-// for the first time; so it is for the methods below.
+// Online returns who is online, sorted by user. Beats wait for it for some 0.05 ms
+// per 1,000 tabs.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Online(ctx context.Context) ([]Visitor, error) {
 	return t.list(ctx, t.allRows)
 }
 
 // Page returns who is on a page, sorted by user. Their Pages are that one only.
+//
+// path must be as it is in [Page.Path]: without the fragment, and without the query
+// unless Config.Query is set. "" stands for all pages whose path can't be shown.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Page(ctx context.Context, path string) ([]Visitor, error) {
 	return t.list(ctx, func() []row { return t.pageRows(path) })
 }
 
 // User returns a user, and whether they are online.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) User(ctx context.Context, name string) (v Visitor, online bool, err error) {
 	return first(t.list(ctx, func() (rows []row) {
 		if u := t.users[name]; u != nil {
@@ -71,6 +79,8 @@ func (t *Tracker) User(ctx context.Context, name string) (v Visitor, online bool
 
 // Session returns the user of a session, and whether a page of it is open. Their
 // Pages are those of the session only.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Session(ctx context.Context, name string) (v Visitor, online bool, err error) {
 	return first(t.list(ctx, func() []row {
 		if s := t.sessions[name]; s != nil {
@@ -81,6 +91,8 @@ func (t *Tracker) Session(ctx context.Context, name string) (v Visitor, online b
 }
 
 // Count returns how many are online. It costs next to nothing.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Count(ctx context.Context) (Counts, error) {
 	if err := t.waitReady(ctx); err != nil {
 		return Counts{}, err

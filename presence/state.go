@@ -170,6 +170,7 @@ func late(sent, last int64) bool {
 func (t *Tracker) hasRoom(s *session) bool {
 	if len(t.tabs) >= t.cfg.MaxTotal {
 		t.fullOnce.Do(func() {
+			// Not under the lock: the logger may block.
 			go t.log().Warn("presence: there are more tabs than Config.MaxTotal; further ones are not tracked", "MaxTotal", t.cfg.MaxTotal)
 		})
 		return false
