@@ -158,7 +158,7 @@ func (w *Writer) write(p []byte) (int, error) {
 // but where a length was promised: then that shows whether the page is whole.
 func (w *Writer) count(n int64, err error) {
 	w.sent += n
-	if err != nil && w.promised == 0 {
+	if err != nil && w.promised == noLength {
 		w.tail = nil
 	}
 }
@@ -180,7 +180,7 @@ func (w *Writer) end() {
 	}
 	// Also for HEAD, or its length would not be that of GET. A page that is not
 	// as long as its header promised gets no tail: it must not pass for whole.
-	if len(w.tail) > 0 && (w.promised == 0 || w.sent == w.promised) {
+	if len(w.tail) > 0 && (w.promised == noLength || w.sent == w.promised) {
 		_, _ = w.ResponseWriter.Write(w.tail)
 	}
 }

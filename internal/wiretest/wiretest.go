@@ -186,7 +186,7 @@ func requireChangedTag(t testing.TB, bare, got http.Header) {
 	opaque, found := strings.CutPrefix(strings.TrimPrefix(bare.Get("ETag"), "W/"), `"`)
 	opaque, closed := strings.CutSuffix(opaque, `"`)
 	switch {
-	case found && closed:
+	case found && closed && len(bare["Etag"]) == 1:
 		require.Regexp(t, `^W/"`+regexp.QuoteMeta(opaque)+`;k[\w-]{8}[sw]"$`, got.Get("ETag"))
 	case bare.Get("ETag") == "" && bare.Get("Last-Modified") != "":
 		require.Regexp(t, `^W/"\w+;k[\w-]{8}m"$`, got.Get("ETag"))

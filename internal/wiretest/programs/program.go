@@ -20,6 +20,7 @@ type Program struct {
 	Proto         string
 	Method        string
 	RequestHeader string // in lines
+	Condition     string // more of it: of a conditional or Range request
 	calls         []call
 }
 
@@ -50,13 +51,14 @@ func New(seed uint64, noLate bool) *Program {
 		RequestHeader: one(g, wiretest.ForPage, wiretest.ForPage, wiretest.ForAsset, ""),
 	}
 	if g.oneIn(8) {
-		p.RequestHeader += one(g,
+		p.Condition = one(g,
 			"If-None-Match: \"tag\"\r\n",
 			"If-None-Match: W/\"tag\", \"other\"\r\n",
 			"If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n",
 			"If-Match: \"tag\"\r\n",
 			"Range: bytes=5-20\r\n")
 	}
+	g.proto = p.Proto
 	p.calls = g.program()
 	return p
 }
@@ -82,7 +84,7 @@ func (p *Program) declares() bool { return p.has(func(t traits) bool { return t.
 // String returns the program as Go.
 func (p *Program) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "// -seed %d: %s %s %q\nfunc(w http.ResponseWriter, r *http.Request) {\n", p.Seed, p.Proto, p.Method, p.RequestHeader)
+	fmt.Fprintf(&s, "// -seed %d: %s %s %q\nfunc(w http.ResponseWriter, r *http.Request) {\n", p.Seed, p.Proto, p.Method, p.RequestHeader+p.Condition)
 	for _, c := range p.calls {
 		fmt.Fprintf(&s, "\t%s\n", strings.ReplaceAll(c.text, "\n", "\n\t"))
 	}
