@@ -140,8 +140,7 @@ func TestRoutersAndCompressors(t *testing.T) {
 				for _, way := range ways {
 					sm, token := newSession(t)
 					km := newManager(t, sm)
-					srv := httptest.NewServer(compressor.wrap(router.mount(km, way.write)))
-					t.Cleanup(srv.Close)
+					srv := newServer(t, compressor.wrap(router.mount(km, way.write)))
 
 					for _, encoding := range []string{"", "gzip"} {
 						res, body := get(t, http.MethodGet, srv.URL+"/", token, encoding)
@@ -182,6 +181,12 @@ func newSession(t *testing.T) (sm *scs.SessionManager, token string) {
 	token, _, err = sm.Commit(ctx)
 	require.NoError(t, err)
 	return sm, token
+}
+
+func newServer(t *testing.T, h http.Handler) *httptest.Server {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv
 }
 
 func newManager(t *testing.T, sm *scs.SessionManager) *keepalive.Manager {

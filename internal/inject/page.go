@@ -133,6 +133,14 @@ func (w *Writer) forward(p []byte) error {
 	return err
 }
 
+// forwardEmptyWrite passes on that the handler has called Write, which sends a
+// header, although it wrote nothing.
+func (w *Writer) forwardEmptyWrite() {
+	if w.code == 0 {
+		_, _ = w.write(nil)
+	}
+}
+
 // sendHeld sends what is held, and p.
 func (w *Writer) sendHeld(p []byte) (int, error) {
 	if len(w.held) > 0 {
@@ -165,12 +173,16 @@ func (w *Writer) count(n int64, err error) {
 
 // end completes the response when the handler has returned.
 func (w *Writer) end() {
-	if w.phase == fresh {
+	wrote := w.phase != fresh
+	if !wrote {
 		w.decide(0)
 	}
 	switch {
 	case w.phase == holding && w.sent == 0 && len(w.held) == 0:
 		w.endEmpty()
+		if wrote {
+			w.forwardEmptyWrite()
+		}
 	case w.isScanning():
 		_, _ = w.apply(w.scan.Close(), nil) // nobody is left to hear of an error
 	}

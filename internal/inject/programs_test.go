@@ -26,7 +26,7 @@ func TestRandomPrograms(t *testing.T) {
 		path := strconv.FormatUint(seed, 10)
 		t.Run(path, func(t *testing.T) {
 			p := programs.New(seed, false)
-			p.Compare(t, "/"+path, tag, bare, wrapped)
+			p.Compare(t, "/"+path, tag, bare, wrapped, func(*wiretest.Response) {})
 		})
 	}
 	if *seed != 0 {

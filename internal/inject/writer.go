@@ -260,9 +260,7 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		if err := w.sendSafe(nil); err != nil {
 			return nil, nil, err
 		}
-		if w.code == 0 { // the handler's first Write was empty, and sends the header too
-			_, _ = w.write(nil)
-		}
+		w.forwardEmptyWrite()
 	}
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {

@@ -12,8 +12,9 @@ import (
 )
 
 // Compare requires that wrapped answers the program's request as bare does, but for
-// element in pages that qualify. Both serve the program at path.
-func (p *Program) Compare(t testing.TB, path, element string, bare, wrapped wiretest.Servers) {
+// element in pages that qualify, none of them if it is "". Both serve the program at
+// path. normalise takes away what else may differ, by the middleware around.
+func (p *Program) Compare(t testing.TB, path, element string, bare, wrapped wiretest.Servers, normalise func(*wiretest.Response)) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
@@ -26,17 +27,22 @@ func (p *Program) Compare(t testing.TB, path, element string, bare, wrapped wire
 		// The client has the page without the element, which counts as outdated.
 		want = bare.Fetch(t, p.Proto, p.Method, path, p.RequestHeader)
 	}
+	normalise(&want)
+	normalise(&got)
 	p.requireSame(t, element, want, got)
 }
 
 func (p *Program) requireSame(t testing.TB, element string, bare, got wiretest.Response) {
 	t.Helper()
-	if bare.Truncated || got.Truncated || p.panics() && p.Proto == "HTTP/1.0" {
+	if bare.Truncated || got.Truncated || p.Panics() && p.Proto == "HTTP/1.0" {
 		p.requireSameCut(t, element, bare, got)
 		return
 	}
 	p.leaveOpen(&bare, &got)
 	at, mayBePage := insertionPoint(bare)
+	if element == "" {
+		at, mayBePage = -1, false
+	}
 	unknown := p.Method == http.MethodHead // the bytes that tell are not on the wire
 	// The header may go out before it is known that the page has no place.
 	unknown = unknown || p.flushes() || p.hijacks() || len(bare.Body) > maxHold
@@ -60,7 +66,7 @@ const maxHold = 8 << 10
 func (p *Program) requireSameCut(t testing.TB, element string, bare, got wiretest.Response) {
 	t.Helper()
 	switch {
-	case p.panics():
+	case p.Panics():
 		// It may have sent its whole body, with the length that it had declared. A
 		// flush in the prolog takes that length away.
 	case p.Proto == "HTTP/1.0" && got.Length < 0:

@@ -3,6 +3,7 @@ package programs
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,11 +11,11 @@ import (
 // generator draws the calls of one program.
 type generator struct {
 	*rand.Rand
-	proto  string
-	noLate bool
+	tame      bool
+	http2     bool
+	mayExceed bool // write more than was declared
 
 	headerSent bool // as far as the calls drawn so far tell
-	bodyBegun  bool
 	tooShort   bool // a Content-Length may be less than the body
 }
 
@@ -50,6 +51,9 @@ var types = []string{
 // program draws a whole program: mostly one that answers with a body, else one of
 // net/http's own answers, or calls without any order.
 func (g *generator) program() (calls []call) {
+	if g.tame {
+		calls = append(calls, setHeader("Content-Type", one(g, types[:len(types)-1]...)))
+	}
 	for g.oneIn(3) {
 		calls = append(calls, g.noise())
 	}
@@ -63,7 +67,7 @@ func (g *generator) program() (calls []call) {
 	default:
 		calls = append(calls, g.answer()...)
 	}
-	if g.oneIn(12) {
+	if g.oneIn(12) && !g.tame {
 		calls = append(calls, g.wholeAnswer()) // as an error after the answer has begun
 	}
 	if g.oneIn(10) {
@@ -78,7 +82,7 @@ func (g *generator) answer() (calls []call) {
 	if g.oneIn(8) {
 		body = body[:g.IntN(len(body)+1)]
 	}
-	if t := one(g, types...); t != "" {
+	if t := one(g, types...); t != "" && !g.tame {
 		calls = append(calls, setHeader("Content-Type", t))
 	}
 	if g.oneIn(2) {
@@ -126,9 +130,9 @@ func (g *generator) cut(body string) (pieces []string) {
 
 // length declares a Content-Length that is mostly the body's.
 func (g *generator) length(n int) call {
-	if g.oneIn(8) {
+	if g.oneIn(8) && !g.tame {
 		wrong := []int{n + 1 + g.IntN(50)}
-		if g.proto != "HTTP/2.0" { // where net/http sends what exceeds it, and clients refuse all
+		if g.mayExceed {
 			wrong = append(wrong, n/2, 0)
 		}
 		declared := one(g, wrong...)
@@ -143,7 +147,14 @@ func (g *generator) length(n int) call {
 
 // noise draws a call that mostly leaves the answer open.
 func (g *generator) noise() call {
-	switch g.IntN(9) {
+	n := g.IntN(9)
+	switch {
+	case g.tame && g.headerSent:
+		n = g.IntN(4)
+	case g.tame:
+		n = 3 + g.IntN(4) // what leaves the header open
+	}
+	switch n {
 	case 0, 1:
 		g.headerSent = true
 		return flush(g.oneIn(2))
@@ -151,12 +162,12 @@ func (g *generator) noise() call {
 		return g.write("")
 	case 3:
 		return copyNothing(one(g, false, true))
-	case 4:
-		return g.informational()
-	case 5:
-		return g.writeHeader()
-	default:
+	case 4, 5, 6:
 		return g.changeHeader()
+	case 7:
+		return g.informational()
+	default:
+		return g.writeHeader()
 	}
 }
 
@@ -168,14 +179,20 @@ func (g *generator) anything() call {
 		body := one(g, bodies...)
 		return g.write(body[:g.IntN(len(body)+1)])
 	case 6:
-		if g.bodyBegun { // how much of it is on the wire depends on the buffers of net/http
+		if g.headerSent { // how much is on the wire depends on the buffers of net/http
 			return g.noise()
 		}
 		return hijack()
 	case 7:
+		if g.tame && g.headerSent {
+			return g.noise()
+		}
 		return g.wholeAnswer()
 	case 8:
-		if g.proto == "HTTP/2.0" {
+		if g.tame {
+			return g.noise()
+		}
+		if !g.mayExceed {
 			return g.length(1 << 20)
 		}
 		g.tooShort = true
@@ -188,7 +205,6 @@ func (g *generator) anything() call {
 // write draws one of the ways to write a piece of a body.
 func (g *generator) write(piece string) call {
 	g.headerSent = true
-	g.bodyBegun = g.bodyBegun || piece != ""
 	if g.tooShort { // ReadFrom of net/http sends what exceeds the length
 		return one(g, write, writeString)(piece)
 	}
@@ -198,7 +214,7 @@ func (g *generator) write(piece string) call {
 func (g *generator) writeHeader() call {
 	g.headerSent = true
 	codes := []int{200, 200, 200, 200, 201, 204, 205, 206, 301, 304, 400, 404, 422, 500, 503, 999}
-	if g.proto != "HTTP/2.0" { // which has no 101 (RFC 9113 section 8.6)
+	if !g.http2 { // which has no 101 (RFC 9113 section 8.6)
 		codes = append(codes, http.StatusSwitchingProtocols)
 	}
 	return writeHeader(one(g, codes...))
@@ -211,30 +227,31 @@ func (g *generator) informational() call { return writeHeader(one(g, 102, 103, 1
 var framing = []string{"Content-Type", "Content-Length", "Content-Encoding", "ETag", "Accept-Ranges"}
 
 func (g *generator) changeHeader() call {
-	if g.oneIn(5) && !(g.noLate && g.headerSent) {
-		name := one(g, framing...)
-		return one(g, deleteHeader(name), suppressHeader(name))
+	if g.tame && g.headerSent {
+		return g.write("")
 	}
-	name, value, _ := strings.Cut(one(g, g.fields()...), ": ")
+	if name := one(g, framing...); g.oneIn(5) && !g.tame {
+		return one(g, deleteHeader, suppressHeader)(name)
+	}
+	name, value, _ := strings.Cut(one(g, fields...), ": ")
+	if g.tame && slices.Contains([]string{"Content-Type", "Content-Encoding", "Transfer-Encoding"}, name) ||
+		g.http2 && name == "Transfer-Encoding" { // RFC 9113 section 8.2.2
+		name = "X-" + name
+	}
 	return one(g, setHeader, setHeader, addHeader)(name, value)
 }
 
 // fields are header fields that matter to what may be inserted, and some that do
 // not.
-func (g *generator) fields() []string {
-	fields := []string{
-		"X-App: 1", "X-App: 2", "Link: </a.css>; rel=preload", "Set-Cookie: a=b", "Vary: Accept",
-		"Content-Security-Policy: default-src 'self'", "X-Content-Type-Options: nosniff",
-		"Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT", "Server-Timing: app;dur=1",
-		"Connection: close", "Date: Sun, 09 Sep 2001 01:46:40 GMT",
-	}
-	if g.noLate && g.headerSent {
-		return fields
-	}
-	return append(fields, `ETag: "tag"`, `ETag: W/"tag"`, "Accept-Ranges: bytes",
-		"Cache-Control: no-transform", "Cache-Control: no-store", "Content-Disposition: attachment",
-		"Content-Type: text/html", "Content-Type: text/plain", "Content-Encoding: identity", "Content-Encoding: br",
-		"Content-Range: bytes 0-9/10", "Digest: sha-256=x", "Transfer-Encoding: chunked")
+var fields = []string{
+	"X-App: 1", "X-App: 2", "Link: </a.css>; rel=preload", "Set-Cookie: a=b", "Vary: Accept",
+	"Content-Security-Policy: default-src 'self'", "X-Content-Type-Options: nosniff",
+	"Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT", "Server-Timing: app;dur=1",
+	"Connection: close", "Date: Sun, 09 Sep 2001 01:46:40 GMT",
+	`ETag: "tag"`, `ETag: W/"tag"`, "Accept-Ranges: bytes",
+	"Cache-Control: no-transform", "Cache-Control: no-store", "Content-Disposition: attachment",
+	"Content-Type: text/html", "Content-Type: text/plain", "Content-Encoding: identity", "Content-Encoding: br",
+	"Content-Range: bytes 0-9/10", "Digest: sha-256=x", "Transfer-Encoding: chunked",
 }
 
 func (g *generator) panics() call {
@@ -245,7 +262,6 @@ func (g *generator) panics() call {
 // Once the header is sent, it is one that does not look at it: fields that
 // describe the body are not there any more if they were set too late.
 func (g *generator) wholeAnswer() call {
-	g.bodyBegun = true
 	if g.headerSent {
 		return one(g, httpError(404), httpError(502), notFound())
 	}

@@ -40,10 +40,11 @@ type traits struct {
 	declares bool // sets a Content-Length
 }
 
-// New returns the program of a seed. With noLate it changes no header field after
-// the header that cannot be a trailer.
-func New(seed uint64, noLate bool) *Program {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), noLate: noLate}
+// New returns the program of a seed. A tame one leaves out what net/http copes with
+// and middleware of others does not: 1xx statuses, what comes too late for the
+// header, a wrong Content-Length, codings, and a missing Content-Type.
+func New(seed uint64, tame bool) *Program {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), tame: tame}
 	p := &Program{
 		Seed:          seed,
 		Proto:         wiretest.Protocols[g.IntN(len(wiretest.Protocols))],
@@ -58,7 +59,8 @@ func New(seed uint64, noLate bool) *Program {
 			"If-Match: \"tag\"\r\n",
 			"Range: bytes=5-20\r\n")
 	}
-	g.proto = p.Proto
+	g.http2 = p.Proto == "HTTP/2.0"
+	g.mayExceed = !tame && !g.http2 // there net/http sends the excess, and clients refuse all
 	p.calls = g.program()
 	return p
 }
@@ -75,10 +77,13 @@ func (p *Program) has(trait func(traits) bool) bool {
 	return slices.ContainsFunc(p.calls, func(c call) bool { return trait(c.traits) })
 }
 
-func (p *Program) panics() bool   { return p.has(func(t traits) bool { return t.panics }) }
-func (p *Program) flushes() bool  { return p.has(func(t traits) bool { return t.flushes }) }
-func (p *Program) hijacks() bool  { return p.has(func(t traits) bool { return t.hijacks }) }
-func (p *Program) copies() bool   { return p.has(func(t traits) bool { return t.copies }) }
+// Panics reports whether a call of the program panics.
+func (p *Program) Panics() bool  { return p.has(func(t traits) bool { return t.panics }) }
+func (p *Program) flushes() bool { return p.has(func(t traits) bool { return t.flushes }) }
+func (p *Program) hijacks() bool { return p.has(func(t traits) bool { return t.hijacks }) }
+
+// Copies reports whether a call of the program calls ReadFrom.
+func (p *Program) Copies() bool   { return p.has(func(t traits) bool { return t.copies }) }
 func (p *Program) declares() bool { return p.has(func(t traits) bool { return t.declares }) }
 
 // String returns the program as Go.
