@@ -20,6 +20,7 @@ import (
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"github.com/gorilla/handlers"
 	"github.com/gorilla/mux"
+	"github.com/julienschmidt/httprouter"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 	echomiddleware "github.com/labstack/echo/v4/middleware"
@@ -99,6 +100,18 @@ var routers = []struct {
 		g.GET("/", gin.WrapH(km.LoadAndSave(page)))
 		g.NoRoute(gin.WrapH(km.Handler())) // gin presets 404 there
 		return g
+	}},
+	{"httprouter", func(km *keepalive.Manager, page http.Handler) http.Handler {
+		r := httprouter.New()
+		r.Handler(http.MethodGet, "/", page)
+		return km.LoadAndSave(r)
+	}},
+	{"httprouter, one route", func(km *keepalive.Manager, page http.Handler) http.Handler {
+		r := httprouter.New()
+		r.Handler(http.MethodGet, "/", km.LoadAndSave(page))
+		r.Handler(http.MethodGet, km.Path()+"*endpoint", km.Handler())
+		r.Handler(http.MethodPost, km.Path()+"*endpoint", km.Handler())
+		return r
 	}},
 }
 
