@@ -82,8 +82,7 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("failing") }
 
-// copyNothing copies from a reader that has nothing, and answers with a redirect
-// if the header is still open.
+// copyNothing copies from a reader that has nothing, or fails.
 func copyNothing(fails bool) call {
 	var src io.Reader = onlyReader{strings.NewReader("")}
 	text := "io.Copy(w, onlyReader{strings.NewReader(\"\")})"

@@ -3,7 +3,6 @@ package programs
 import (
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -161,7 +160,7 @@ func (g *generator) noise() call {
 	case 2:
 		return g.write("")
 	case 3:
-		return copyNothing(one(g, false, true))
+		return copyNothing(g.oneIn(2))
 	case 4, 5, 6:
 		return g.changeHeader()
 	case 7:
@@ -222,23 +221,31 @@ func (g *generator) writeHeader() call {
 
 func (g *generator) informational() call { return writeHeader(one(g, 102, 103, 103, 100)) }
 
-// framing are fields that describe the body. After the header they change nothing,
-// unless a writer outside sends its header later.
-var framing = []string{"Content-Type", "Content-Length", "Content-Encoding", "ETag", "Accept-Ranges"}
+// removable are fields whose absence, or explicit nil, matters.
+var removable = []string{"Content-Type", "Content-Length", "Content-Encoding", "ETag", "Accept-Ranges"}
 
 func (g *generator) changeHeader() call {
 	if g.tame && g.headerSent {
 		return g.write("")
 	}
-	if name := one(g, framing...); g.oneIn(5) && !g.tame {
+	if name := one(g, removable...); g.oneIn(5) && !g.tame {
 		return one(g, deleteHeader, suppressHeader)(name)
 	}
 	name, value, _ := strings.Cut(one(g, fields...), ": ")
-	if g.tame && slices.Contains([]string{"Content-Type", "Content-Encoding", "Transfer-Encoding"}, name) ||
-		g.http2 && name == "Transfer-Encoding" { // RFC 9113 section 8.2.2
+	if g.excludes(name) {
 		name = "X-" + name
 	}
 	return one(g, setHeader, setHeader, addHeader)(name, value)
+}
+
+func (g *generator) excludes(name string) bool {
+	switch name {
+	case "Content-Type", "Content-Encoding":
+		return g.tame
+	case "Transfer-Encoding":
+		return g.tame || g.http2 // RFC 9113 section 8.2.2
+	}
+	return false
 }
 
 // fields are header fields that matter to what may be inserted, and some that do
