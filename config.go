@@ -14,12 +14,14 @@ import (
 )
 
 // Config configures a Manager. The zero value of each field is its default.
-// Literals must name the fields.
+// Literals must name the fields. Functions are called in the goroutines of
+// requests, so from many at once.
 type Config struct {
 	_ [0]func()
 
-	// Path is the URL path below which the endpoints live. It starts and ends with
-	// a slash. Default: "/keepalive/".
+	// Path is the URL path below which the endpoints live. It lies below the root,
+	// starts and ends with a slash, and has only letters, digits and -._~/ in it.
+	// Default: "/keepalive/".
 	Path string
 
 	// PublicPath is Path as browsers see it, where a proxy or a router outside
@@ -41,7 +43,9 @@ type Config struct {
 
 	// WarnBefore is how long before the session's end, idle or absolute, the
 	// page gets the event keepalive:warning and asks the user. At least 20 s
-	// (WCAG 2.2.1) and less than the idle timeout. Default: 0, no warning.
+	// (WCAG 2.2.1), and below the idle timeout by a twentieth of that or a minute,
+	// whichever is less; otherwise nobody is warned, and the fault is logged.
+	// Default: 0, no warning.
 	WarnBefore time.Duration
 
 	// LoginURL is where the page of an ended session offers to sign in again,
@@ -90,9 +94,9 @@ type Config struct {
 	// process.
 	Salt string
 
-	// Identify returns the user of the session in ctx, "" for a guest. Pages get a
-	// stamp of it, from which the user cannot be found, so that a tab can notice
-	// that another user has signed in; Event.User has it for EventHere. It is called
+	// Identify returns the user of the session in ctx, "" for a guest. Event.User has
+	// it for EventHere. Pages get a stamp of it, from which the user cannot be found
+	// (the attribute data-user of the script element). It is called
 	// once for each page that gets the script, with the session as the handler left
 	// it, and again for a conditional request. With Inject alone it is not called.
 	// It needs Salt, the same in all instances. Default: nil.

@@ -7,9 +7,9 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/gob"
 )
 
-// deadlineOf returns a function that reads a session's deadline from data that
+// deadlineReader returns a function that reads a session's deadline from data that
 // codec wrote.
-func deadlineOf(codec scs.Codec) func([]byte) (time.Time, error) {
+func deadlineReader(codec scs.Codec) func([]byte) (time.Time, error) {
 	switch codec.(type) {
 	case scs.GobCodec, *scs.GobCodec:
 		return func(data []byte) (time.Time, error) {

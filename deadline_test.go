@@ -15,11 +15,11 @@ func TestDeadlineOf(t *testing.T) {
 		for _, want := range []time.Time{{}, time.Now().UTC()} {
 			data, err := codec.Encode(want, map[string]any{"v": 1})
 			require.NoError(t, err)
-			got, err := deadlineOf(codec)(data)
+			got, err := deadlineReader(codec)(data)
 			require.NoError(t, err)
 			require.True(t, want.Equal(got))
 		}
-		_, err := deadlineOf(codec)([]byte("no session"))
+		_, err := deadlineReader(codec)([]byte("no session"))
 		require.Error(t, err)
 	}
 }

@@ -116,8 +116,9 @@ func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 		Gone          map[string]string
 		Login, Logout string
 		Blank         bool
+		Script        string
 	}{
-		Texts: texts,
+		Texts: texts, Script: dialogModule().name(),
 		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
 		Login: d.loginURL, Logout: d.logoutURL, Blank: d.blankExpired,
 	})

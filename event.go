@@ -63,7 +63,7 @@ type Event struct {
 	Session string
 
 	// Expiry is when the session ends if nothing touches it again, for
-	// EventPing, EventTouch and EventSave.
+	// EventPing, EventTouch and EventSave; zero if the store does not know.
 	Expiry time.Time
 
 	// Deadline is when the session ends whatever happens, where Expiry is set.
@@ -107,10 +107,11 @@ const (
 	noticePayload                   // Config.Payload writes
 	noticeCompression               // a compressor runs inside
 	noticeIdentify                  // Config.Identify without LoadAndSave
+	noticeSamePath                  // two Managers with one Config.Path
 	noticeCount
 )
 
-// firstTime reports whether n has not been noticed before.
+// firstTime marks n as noticed, and reports whether it was not before.
 func (e *events) firstTime(n notice) bool {
 	return !e.noticed[n].Load() && !e.noticed[n].Swap(true)
 }
@@ -122,12 +123,16 @@ func (e *events) log() *slog.Logger {
 	return slog.Default()
 }
 
-// storeFailed reports an error of the store. An error that only says that the
-// client has gone concerns nobody.
+// storeFailed is report, but for an error that only says that the client has gone:
+// it concerns nobody.
 func (e *events) storeFailed(r *http.Request, key, what string, err error) {
-	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
-		return
+	if r.Context().Err() == nil || !errors.Is(err, r.Context().Err()) {
+		e.report(r, key, what, err)
 	}
+}
+
+// report logs and publishes an error of the store, or of the app's Payload.
+func (e *events) report(r *http.Request, key, what string, err error) {
 	e.log().Error("keepalive: "+what, "session", e.sessionName(key), "error", err)
 	e.publish(Event{Kind: EventError, Request: r, Err: err}, key)
 }

@@ -23,8 +23,11 @@ const (
 // Header values that every ping sends. They are shared, because net/http only
 // reads them.
 var (
-	noSniff  = []string{"nosniff"}
-	jsonType = []string{"application/json"}
+	noSniff    = []string{"nosniff"}
+	jsonType   = []string{"application/json"}
+	ourMark    = []string{"1"}
+	sameOrigin = []string{"same-origin"}
+	denied     = []string{"DENY"}
 )
 
 // Handler serves the endpoints below Config.Path, for programs that keep the
@@ -37,6 +40,7 @@ var (
 //	GET  keepalive.<hash>.js  the script, which browsers may keep for ever
 //	GET  keepalive.debug.js   the readable script, for Config.Debug
 //	GET  dialog               the words and the look of its dialogs
+//	GET  dialog.<hash>.js     what shows them
 //	GET  frame                what Config.NoScript puts into pages; extends the session
 //	POST here, leave          what Config.Presence lets pages report; extend nothing
 //
@@ -45,11 +49,11 @@ var (
 //
 // Both pings answer 200 with {"idleMs":N,"lifetimeMs":N}, the milliseconds left
 // until the session ends if nothing touches it again, and until it ends in any
-// case. They answer 401 without a live session, 403 to a POST from another origin,
+// case. They answer 401 with {"gone":true} without a live session, 403 to a POST from another origin,
 // 405 to other methods, and 503 with Retry-After when the store fails. With
 // Config.Payload the answer has its result as data.
 //
-// An answer to GET has "unknown":true where the store does not know how long the
+// The answer has "unknown":true where the store does not know how long the
 // session would last, as after a restart. idleMs is then a cautious guess.
 //
 // A POST may carry inactive=N, the milliseconds since the user's last input, as a
@@ -57,8 +61,13 @@ var (
 // which can only shorten what the ping gains. A number that cannot be read
 // answers 400.
 //
-// POST here and POST leave carry tab, page and sent as such a form. They answer 204,
-// or 400 without a good tab; here also 401 and 503.
+// POST here and POST leave carry tab, page and sent as such a form. They answer 204;
+// 400 without a usable tab, 403 to another origin, 404 with PresenceOff, 405 to other
+// methods; here also 401 and 503.
+//
+// Every answer has the header "Keepalive: 1". The script believes a 401 or 403 only
+// with it, because a proxy or other middleware may answer in the endpoints' place.
+// Pages of other origins can neither load nor frame what is below Config.Path.
 //
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. Where the Manager's own LoadAndSave is used, on whatever
@@ -71,6 +80,12 @@ type endpoints struct{ m *Manager }
 // ServeHTTP implements http.Handler.
 func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.m.once.Do(e.m.start)
+	e.m.reach.reached()
+	h := w.Header()
+	h["Keepalive"] = ourMark
+	h["Cross-Origin-Resource-Policy"] = sameOrigin
+	h["X-Frame-Options"] = denied // but for frame, which says otherwise
+	// http.StripPrefix outside may have taken Path away, with its last slash or not.
 	switch name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/"); name {
 	case "ping":
 		e.ping(w, r)
@@ -83,9 +98,11 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
-		if isScriptName(name) {
-			e.script(w, r, name)
-			return
+		for _, s := range []script{e.m.pages.script, dialogModule()} {
+			if s.hasName(name) {
+				serveScript(w, r, s, name)
+				return
+			}
 		}
 		http.NotFound(w, r)
 	}
@@ -113,14 +130,22 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 	if status == http.StatusOK && e.m.cfg.Payload != nil {
 		data, status = e.payload(w, r, session.key)
 	}
-	if status != http.StatusOK {
+	body := goneBody
+	switch status {
+	case http.StatusOK:
+		body = pingBody(guessExpiry(session.times, session.idle), data)
+	case http.StatusUnauthorized:
+	default:
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
 	h["Content-Type"] = jsonType
-	w.WriteHeader(status)                         // a router outside may have preset another
-	_, _ = w.Write(pingBody(session.times, data)) // the client has gone, or the answer is out
+	w.WriteHeader(status) // a router outside may have preset another
+	_, _ = w.Write(body)  // the client has gone, or the answer is out
 }
+
+// goneBody is what a ping answers without a live session.
+var goneBody = []byte(`{"gone":true}`)
 
 // pingBody is the JSON that a ping answers.
 func pingBody(times sessionTimes, data []byte) []byte {
@@ -140,9 +165,9 @@ func pingBody(times sessionTimes, data []byte) []byte {
 	return append(body, '}')
 }
 
-func (e endpoints) script(w http.ResponseWriter, r *http.Request, name string) {
+func serveScript(w http.ResponseWriter, r *http.Request, s script, name string) {
 	if allowMethods(w, r, "GET, HEAD") {
-		e.m.pages.script.serve(w, r, name)
+		s.serve(w, r, name)
 	}
 }
 
@@ -168,7 +193,7 @@ func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
 	if isFramed(r.Header) {
 		var session checkedSession
 		if session, status = e.checkSession(w, r, true, 0); status != http.StatusUnauthorized {
-			refresh = session.idle / 3
+			refresh = session.idle / frameReloads
 		}
 	}
 	writeFrame(w, status, refresh)
@@ -180,7 +205,7 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	e.m.sessions.insideSCS(r)
+	e.m.sessions.isInsideSCS(r) // which logs it
 	ctx, token, err := e.m.sessions.load(r)
 	status := http.StatusNoContent
 	switch {
@@ -193,7 +218,7 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	// Observers may read from the session whose it is.
+	// The context holds the session, so that observers can read it.
 	event.Kind, event.Request = EventHere, r.WithContext(ctx)
 	if e.m.cfg.Identify != nil {
 		event.User = e.m.cfg.Identify(ctx)
@@ -231,7 +256,7 @@ func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event E
 	if !ok {
 		return event, "", false
 	}
-	if event, ok = readPresence(form); !ok {
+	if event, ok = parsePresence(form); !ok {
 		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
 	}
 	return event, e.m.sessions.key(e.m.sessions.token(r)), ok
@@ -286,7 +311,7 @@ func inactivity(form url.Values) (time.Duration, error) {
 	return time.Duration(min(max(ms, 0), int64(maxInactive/time.Millisecond))) * time.Millisecond, nil
 }
 
-// checkedSession is what checkSession knows of a session.
+// checkedSession is the result of checkSession.
 type checkedSession struct {
 	key   string
 	idle  time.Duration // its idle timeout
@@ -298,7 +323,7 @@ type checkedSession struct {
 // Retry-After. With Config.IdleTimeout it reads the session first.
 func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend bool, inactive time.Duration) (c checkedSession, status int) {
 	s := &e.m.sessions
-	s.insideSCS(r)
+	s.isInsideSCS(r) // which logs it
 	token := s.token(r)
 	c.key, c.idle = s.key(token), s.manager.IdleTimeout
 	var err error
@@ -315,7 +340,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 			err = s.resendCookie(w, r, token, c.times.deadline)
 		}
 	default:
-		c.times, err = s.peek(r.Context(), c.key, c.idle)
+		c.times, err = s.peek(r.Context(), c.key)
 	}
 	switch {
 	case err != nil:
@@ -330,7 +355,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 
 // unavailable reports an error of the store, and returns the status for it.
 func (e endpoints) unavailable(w http.ResponseWriter, r *http.Request, key string, err error) (status int) {
-	e.m.events.storeFailed(r, key, "the store could not answer a ping", err)
+	e.m.events.storeFailed(r, key, "the store could not read or extend a session", err)
 	w.Header().Set("Retry-After", retryAfter)
 	return http.StatusServiceUnavailable
 }

@@ -173,8 +173,8 @@ func TestPayload(t *testing.T) {
 	}{
 		{name: "POST", method: "POST", header: cookie, status: 200, want: data},
 		{name: "GET", method: "GET", header: cookie, status: 200, want: data},
-		{name: "no session", method: "POST", status: 401, want: "^Unauthorized\n$"},
-		{name: "GET without a session", method: "GET", header: "Cookie: session=forged\r\n", status: 401, want: "^Unauthorized\n$"},
+		{name: "no session", method: "POST", status: 401, want: `^\{"gone":true\}$`},
+		{name: "GET without a session", method: "GET", header: "Cookie: session=forged\r\n", status: 401, want: `^\{"gone":true\}$`},
 		{name: "another origin", method: "POST", header: cookie + "Sec-Fetch-Site: cross-site\r\n", status: 403},
 	}
 	for _, tt := range tests {

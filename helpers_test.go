@@ -1,6 +1,8 @@
 package keepalive_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -144,4 +146,9 @@ func (s *countingStore) Delete(key string) error {
 		return err
 	}
 	return s.Store.Delete(key)
+}
+
+func sha256Base64(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -70,6 +70,8 @@ type Manager struct {
 	events   events
 	sessions sessions
 	pages    pages
+	reach    reach
+	mark     any // the key under which a request's context has the Manager
 
 	// once guards start, which runs at the first request, because programs set
 	// the fields of the scs.SessionManager at any time before.
@@ -92,7 +94,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if err := cfg.check(sm); err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg}
+	m := &Manager{cfg: cfg, mark: contextMark(cfg.Path)}
 	m.events.logger, m.events.observer = cfg.Logger, cfg.Observer
 	m.events.salt = []byte(cmp.Or(cfg.Salt, rand.Text()))
 	if err := m.sessions.init(sm, &m.events); err != nil {

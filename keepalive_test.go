@@ -148,3 +148,15 @@ func TestSalt(t *testing.T) {
 	require.Len(t, name("a"), 16)
 	require.NotContains(t, name("a"), "token")
 }
+
+// A store that is taken away after New is reported, and the one from before goes
+// on.
+func TestStoreSetToNilAfterNew(t *testing.T) {
+	var log bytes.Buffer
+	sm := newSessions()
+	c := &apptest.Client{Handler: newManager(t, sm, keepalive.Config{Logger: logTo(&log)}).LoadAndSave(apptest.App(sm))}
+	sm.Store = nil
+	c.Get("/login")
+	require.Equal(t, http.StatusOK, c.Ping().StatusCode)
+	require.Equal(t, 1, strings.Count(log.String(), "set to nil after New"), log.String())
+}

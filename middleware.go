@@ -27,16 +27,16 @@ import (
 // once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 	m.sessions.writesCookies.Store(true)
-	own := endpoints{m}
+	ours := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.once.Do(m.start)
 		switch {
 		case strings.HasPrefix(r.URL.Path, m.cfg.Path):
-			own.ServeHTTP(w, r)
+			ours.ServeHTTP(w, r)
 		case m.ranBefore(r): // LoadAndSave stands outside
 			next.ServeHTTP(w, r)
-		case m.sessions.insideSCS(r):
+		case m.sessions.isInsideSCS(r):
 			injected.ServeHTTP(w, r)
 		default:
 			m.loadAndSave(w, r, next)
@@ -65,11 +65,8 @@ func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.
 	r = r.WithContext(m.withMark(ctx))
 	res := &response{m: m, r: r, ownsSession: true, token: token}
 	res.passive = token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
-	switch {
-	case m.injects(w): // an Inject outside
+	if m.injects(w) { // an Inject outside
 		res.skipReason = otherWriter
-	case res.passive:
-		res.skipReason = "Config.Passive"
 	}
 	res.serve(w, next, true)
 }
@@ -103,15 +100,27 @@ func (m *Manager) isStateless(r *http.Request) bool {
 	return m.cfg.Stateless != nil && m.cfg.Stateless(r)
 }
 
+// contextMark is the key under which the context of a request has the Manager with
+// this Config.Path that runs further out.
+type contextMark string
+
 // withMark returns ctx with a mark by which a second LoadAndSave or Inject
 // further in knows that one has run, also behind a writer that cannot be
 // unwrapped.
 func (m *Manager) withMark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, m, m)
+	return context.WithValue(ctx, m.mark, m)
 }
 
-// ranBefore reports whether LoadAndSave runs further out.
-func (m *Manager) ranBefore(r *http.Request) bool { return r.Context().Value(m) != nil }
+// ranBefore reports whether LoadAndSave runs further out. Another Manager with the
+// same path there answers the pings of this one's pages, which are for another
+// session.
+func (m *Manager) ranBefore(r *http.Request) bool {
+	outer := r.Context().Value(m.mark)
+	if outer != nil && outer != m && m.events.firstTime(noticeSamePath) {
+		m.events.log().Error("keepalive: another Manager with the same Config.Path runs outside and answers the pings for this one's session, which nothing extends; give each its own Config.Path", "Path", m.cfg.Path)
+	}
+	return outer == m
+}
 
 // injects reports whether a writer of m lies below w.
 func (m *Manager) injects(w http.ResponseWriter) bool {
@@ -133,8 +142,8 @@ type response struct {
 	passive     bool   // the request must not extend its session
 	// askedUncompressed is set where Accept-Encoding was taken away.
 	askedUncompressed bool
-	saved             saved  // known when the header goes out
-	skipReason        string // why nothing is to be put in, known before the handler runs
+	session           sessionState // known when the header goes out
+	skipReason        string       // why nothing is to be put in, known before the handler runs
 }
 
 // otherWriter is the skip reason where a writer further out decides, and logs.
@@ -155,7 +164,7 @@ func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool
 // expected returns what would go into the page if the handler changed nothing
 // about the session.
 func (res *response) expected() *inject.Insertion {
-	loaded := saved{hasSession: res.token != ""}
+	loaded := sessionState{hasSession: res.token != ""}
 	if !res.ownsSession {
 		loaded = res.guessSession(nil)
 	} else if loaded.hasSession {
@@ -165,17 +174,20 @@ func (res *response) expected() *inject.Insertion {
 	return ins
 }
 
-// guessSession goes by the cookies where the session itself is not ours.
-func (res *response) guessSession(h http.Header) saved {
+// guessSession guesses from the cookies whether there is a session, because Inject
+// does not load it.
+func (res *response) guessSession(h http.Header) sessionState {
 	s := &res.m.sessions
-	return saved{hasSession: s.cookieInUse(h, res.r), idle: s.manager.IdleTimeout}
+	return sessionState{hasSession: s.cookieInUse(h, res.r), idle: s.manager.IdleTimeout}
 }
 
-// configuredSkip returns why the configuration leaves the response as it is, ""
-// for no reason.
+// configuredSkip returns why the request or the configuration leaves the response
+// as it is, "" for no reason.
 func (res *response) configuredSkip() string {
 	m, r := res.m, res.r
 	switch {
+	case res.passive:
+		return "Config.Passive"
 	case m.pages.disabled:
 		return "the configuration, as was logged"
 	case m.cfg.Skip != nil && m.cfg.Skip(r):
@@ -192,8 +204,8 @@ func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
 		return nil
 	}
 	s := &res.m.sessions
-	if res.saved, err = s.save(w, res.r, res.token, res.passive); err != nil {
-		res.m.events.storeFailed(res.r, s.key(res.token), "the store could not save a session", err)
+	if res.session, err = s.save(w, res.r, res.token, res.passive); err != nil {
+		res.m.events.report(res.r, s.key(res.token), "the store could not save a session", err)
 	}
 	return err
 }
@@ -206,14 +218,14 @@ func (res *response) AnswerError(w http.ResponseWriter, err error) {
 // Insertion implements inject.Hooks.
 func (res *response) Insertion(h http.Header) (*inject.Insertion, string) {
 	if !res.ownsSession && res.skipReason == "" {
-		res.saved = res.guessSession(h)
+		res.session = res.guessSession(h)
 	}
-	return res.insertion(res.saved)
+	return res.insertion(res.session)
 }
 
 // insertion returns what goes into a page of this session, or nil and the reason
 // why nothing does.
-func (res *response) insertion(session saved) (*inject.Insertion, string) {
+func (res *response) insertion(session sessionState) (*inject.Insertion, string) {
 	switch {
 	case res.skipReason != "":
 		return nil, res.skipReason
@@ -250,13 +262,14 @@ func (res *response) Skipped(reason string) {
 
 // Inserted implements inject.Hooks.
 func (res *response) Inserted(h http.Header, nonce string) {
-	if res.saved.hasSession {
+	if res.session.hasSession {
 		res.tracePage(true, "session")
 	} else {
 		res.tracePage(true, "Config.Anonymous")
 	}
 	res.checkPolicy(h, nonce)
 	res.checkCompression(h)
+	res.checkReach()
 }
 
 func (res *response) tracePage(script bool, reason string) {
@@ -286,5 +299,21 @@ func (res *response) checkPolicy(h http.Header, nonce string) {
 func (res *response) checkCompression(h http.Header) {
 	if e := &res.m.events; res.askedUncompressed && hasVary(h, "Accept-Encoding") && e.firstTime(noticeCompression) {
 		e.log().Info("keepalive: a page goes out uncompressed, because compressing middleware runs inside keepalive and could not let it have the script; put it outside: compress(km.LoadAndSave(mux))", "path", res.r.URL.Path)
+	}
+}
+
+// checkReach logs once that browsers seem not to find the endpoints. Another
+// instance may have been asked, so it is no error.
+func (res *response) checkReach() {
+	m := res.m
+	if !res.session.hasSession || m.reach.known.Load() {
+		return
+	}
+	session := res.token
+	if cookies := res.r.Header["Cookie"]; session == "" && len(cookies) > 0 {
+		session = cookies[0] // one that begins here, or Inject alone
+	}
+	if m.reach.isMissed(session, m.sessions.manager.IdleTimeout) {
+		m.events.log().Info("keepalive: pages went out with the script, and no browser has asked for anything below Config.Path within an idle timeout; if LoadAndSave is on some routes only, add the endpoints: mux.Handle(km.Path(), km.Handler())", "Path", m.cfg.Path)
 	}
 }

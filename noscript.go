@@ -15,6 +15,10 @@ func frameElement(path string) []byte {
 	return []byte(`<noscript><iframe src="` + html.EscapeString(path) + `frame" hidden title="keepalive"></iframe></noscript>`)
 }
 
+// frameReloads is how often the frame reloads in each idle timeout, so that one
+// reload that fails does not end the session.
+const frameReloads = 3
+
 // framePage is all that the frame shows, whatever its status. It is never empty,
 // because browsers would show an error page of their own in its place, without
 // Refresh.

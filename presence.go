@@ -27,9 +27,9 @@ const (
 	maxPage = 2000
 )
 
-// readPresence reads the tab, its page and the time of a POST here or leave into
+// parsePresence reads the tab, its page and the time of a POST here or leave into
 // an event. ok is false without a usable tab.
-func readPresence(form url.Values) (e Event, ok bool) {
+func parsePresence(form url.Values) (e Event, ok bool) {
 	e.Tab = form.Get("tab")
 	if e.Tab == "" || len(e.Tab) > maxTab || !utf8.ValidString(e.Tab) {
 		return e, false

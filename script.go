@@ -28,6 +28,9 @@ var presenceSource []byte
 //go:embed client/keepalive.debug.js
 var debugSource []byte
 
+//go:embed client/dialog.min.js
+var dialogModuleSource []byte
+
 // pages is what goes into the pages of one Manager, and what these load.
 type pages struct {
 	script script
@@ -75,16 +78,21 @@ func userStamp(salt, user string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))[:12]
 }
 
-// script is the page's side: the bytes to serve and the hash in their URL.
+// script is one of the page's side: the bytes to serve, and what their URL is made
+// of.
 type script struct {
+	base        string
 	plain, gzip []byte
 	hash        string
+	integrity   string // as in the attribute of that name
 }
 
 // The scripts are compressed once for all Managers.
 var (
-	plainScript    = sync.OnceValue(func() script { return newScript(scriptSource) })
-	presenceScript = sync.OnceValue(func() script { return newScript(presenceSource) })
+	plainScript    = sync.OnceValue(func() script { return newScript("keepalive", scriptSource) })
+	presenceScript = sync.OnceValue(func() script { return newScript("keepalive", presenceSource) })
+	// dialogModule is what the script imports when it shows the first dialog.
+	dialogModule = sync.OnceValue(func() script { return newScript("dialog", dialogModuleSource) })
 )
 
 // scriptFor returns the script for pages that report presence, or that do not.
@@ -95,14 +103,24 @@ func scriptFor(presence Presence) script {
 	return presenceScript()
 }
 
-func newScript(source []byte) script {
+func newScript(base string, source []byte) script {
 	sum := sha256.Sum256(source)
 	var zipped bytes.Buffer
 	// Writes to a bytes.Buffer cannot fail, and the level is a valid one.
 	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	_, _ = zw.Write(source)
 	_ = zw.Close()
-	return script{plain: source, gzip: zipped.Bytes(), hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
+	return script{
+		base:  base,
+		plain: source, gzip: zipped.Bytes(),
+		hash:      base64.RawURLEncoding.EncodeToString(sum[:9]),
+		integrity: integrityOf(source),
+	}
+}
+
+func integrityOf(source []byte) string {
+	sum := sha256.Sum256(source)
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // tag is what the script element says to the script.
@@ -119,8 +137,8 @@ type tag struct {
 }
 
 // insertion returns the script element, with what follows the page. Without a
-// session the element says so, or the script would take the page's load for a
-// touch, and its end for one.
+// session the element says so. Otherwise the script would count the page load as a
+// touch of a session that does not exist.
 func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion {
 	src := t.path + s.name()
 	if t.debug {
@@ -142,7 +160,14 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		attribute("blank", blank) +
 		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
 		t.userAttribute() + `></script>`
-	return inject.NewInsertion([]byte(element), len(start), tail)
+	ins := inject.NewInsertion([]byte(element), len(start), tail)
+	ins.Integrity = s.integrity
+	if t.debug {
+		ins.Integrity = integrityOf(debugSource)
+	}
+	module := dialogModule()
+	ins.IntegrityElement = []byte(`<script type="module" src="` + html.EscapeString(t.path+module.name()) + `" integrity="` + module.integrity + `" crossorigin="anonymous"></script>`)
+	return ins
 }
 
 // userAttribute differs from the others in that an empty value says something.
@@ -174,12 +199,12 @@ const debugName = "keepalive.debug.js"
 // name returns the script's name in the folder of the endpoints. The hash of its
 // content is part of it, and not a query, because some caches leave queries out
 // of their key and would serve an old script.
-func (s script) name() string { return "keepalive." + s.hash + ".js" }
+func (s script) name() string { return s.base + "." + s.hash + ".js" }
 
-// isScriptName reports whether a script is served by this name, the current one
-// or another.
-func isScriptName(name string) bool {
-	return name == "keepalive.js" || strings.HasPrefix(name, "keepalive.") && strings.HasSuffix(name, ".js") && !strings.Contains(name, "/")
+// hasName reports whether s is served by this name: its own, or that of another
+// version.
+func (s script) hasName(name string) bool {
+	return strings.HasPrefix(name, s.base+".") && strings.HasSuffix(name, ".js") && !strings.Contains(name, "/")
 }
 
 // serve answers with the script. Browsers need never ask again for the name that
@@ -205,6 +230,8 @@ func (s script) serve(w http.ResponseWriter, r *http.Request, name string) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
+// setScriptHeader sets the fields of every script. endpoints.ServeHTTP has set those
+// of all endpoints.
 func setScriptHeader(h http.Header) {
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,9 @@ const saveTimeout = 5 * time.Second
 
 // maxInactive is longer than any idle timeout.
 const maxInactive = 100 * 365 * 24 * time.Hour
+
+// noExtension is the idle timeout of a touch that extends nothing.
+const noExtension = -maxInactive
 
 // sessions loads, saves and extends the sessions of one scs.SessionManager.
 type sessions struct {
@@ -38,9 +42,10 @@ type sessions struct {
 	// deadline, those of scs until the idle expiry.
 	writesCookies atomic.Bool
 
+	store Store
+
 	// What follows is set by start, at the first request.
 
-	store    Store
 	deadline func(data []byte) (time.Time, error)
 	// loader is a copy of manager without an idle timeout. With one, scs marks
 	// every loaded session as modified, and writes it back. The copy shares the
@@ -57,6 +62,7 @@ func (s *sessions) init(sm *scs.SessionManager, e *events) error {
 	}
 	s.contextKey = spy.key
 	s.wrapStore()
+	s.store = sm.Store.(Store)
 	return nil
 }
 
@@ -75,13 +81,25 @@ func (s *keySpy) Value(key any) any {
 // start reads what the program has set on the session manager by the time of
 // the first request.
 func (s *sessions) start() {
+	if s.manager.Store == nil {
+		s.events.log().Error("keepalive: SessionManager.Store has been set to nil after New; the store from before goes on")
+		s.manager.Store = s.store
+	}
 	s.wrapStore()
 	s.store = s.manager.Store.(Store)
-	s.deadline = deadlineOf(s.manager.Codec)
+	s.deadline = deadlineReader(s.manager.Codec)
 	loader := *s.manager
 	loader.IdleTimeout = 0
 	s.loader = &loader
 }
+
+// Packages of scs's stores.
+var (
+	// embeddedStores are those that no other process can write to.
+	embeddedStores = []string{"memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore"}
+	// replacedStores have a module of the same name here, which New names.
+	replacedStores = []string{"goredisstore", "pgxstore", "mysqlstore", "sqlite3store"}
+)
 
 // wrapStore makes the session manager's store a Store.
 func (s *sessions) wrapStore() {
@@ -90,16 +108,17 @@ func (s *sessions) wrapStore() {
 		return
 	}
 	exclusive := false
+	name := storePackage(inner)
 	const warning = "keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store"
-	switch name := storePackage(inner); name {
-	case "memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore": // no other process can write there
+	switch {
+	case slices.Contains(embeddedStores, name):
 		exclusive = true
-	case "goredisstore", "pgxstore", "mysqlstore", "sqlite3store":
+	case slices.Contains(replacedStores, name):
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner), "import", "github.com/seed4a306b22/keepalive/"+name)
 	default:
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner))
 	}
-	s.manager.Store = memory.New(inner, exclusive, deadlineOf(s.manager.Codec), func() time.Duration { return s.manager.IdleTimeout })
+	s.manager.Store = memory.New(inner, exclusive, deadlineReader(s.manager.Codec), func() time.Duration { return s.manager.IdleTimeout })
 }
 
 // Without these, wrapStore and start would panic.
@@ -137,9 +156,9 @@ func (s *sessions) key(token string) string {
 // inContext reports whether a session has been loaded into ctx already.
 func (s *sessions) inContext(ctx context.Context) bool { return ctx.Value(s.contextKey) != nil }
 
-// insideSCS reports whether the LoadAndSave of scs runs outside. Load would find
-// its session there, and scs would write that back after us.
-func (s *sessions) insideSCS(r *http.Request) bool {
+// isInsideSCS reports whether the LoadAndSave of scs runs outside, and logs that
+// once. Load would find its session there, and scs would write that back after us.
+func (s *sessions) isInsideSCS(r *http.Request) bool {
 	if !s.inContext(r.Context()) {
 		return false
 	}
@@ -202,27 +221,27 @@ func (s *sessions) idleTimeout(ctx context.Context) time.Duration {
 // leastGain returns what a touch must gain, or it is skipped.
 func leastGain(idle time.Duration) time.Duration { return min(idle/20, time.Minute) }
 
-// saved is what is known of a session when the header goes out.
-type saved struct {
+// sessionState is what is known of a session when the header goes out.
+type sessionState struct {
 	hasSession bool          // the response belongs to a live session
 	idle       time.Duration // its idle timeout
 }
 
-// save ends the request's session, where token is the one it was loaded with.
-// It runs once, before the header goes out.
-func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (after saved, err error) {
+// save writes, touches or removes the session that was loaded with token, as the
+// handler left it. It runs once, before the header goes out.
+func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (after sessionState, err error) {
 	ctx := r.Context()
 	status := s.manager.Status(ctx)
 	if status != scs.Unmodified {
-		s.checkCookieUnset(w.Header())
+		s.warnIfCookieSet(w.Header())
 	}
 	switch {
 	case status == scs.Destroyed:
 		s.manager.WriteSessionCookie(ctx, w, "", time.Time{})
 		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(token))
-		return saved{}, nil
+		return sessionState{}, nil
 	case status == scs.Unmodified && token == "":
-		return saved{}, nil
+		return sessionState{}, nil
 	}
 	after.idle = s.idleTimeout(ctx)
 	switch {
@@ -237,9 +256,9 @@ func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, pa
 	return after, err
 }
 
-// checkCookieUnset logs once that something further in has written the session
+// warnIfCookieSet logs once that something further in has written the session
 // cookie before us, and with it the session, whether or not that still exists.
-func (s *sessions) checkCookieUnset(h http.Header) {
+func (s *sessions) warnIfCookieSet(h http.Header) {
 	for _, line := range h["Set-Cookie"] {
 		if strings.HasPrefix(line, s.manager.Cookie.Name+"=") && s.events.firstTime(noticeAroundSCS) {
 			s.events.log().Error("keepalive: SessionManager.LoadAndSave (or WriteSessionCookie) runs inside keepalive's LoadAndSave and brings back sessions that have ended meanwhile; remove it")
@@ -282,20 +301,23 @@ func (s *sessions) traceNoTouch(r *http.Request, key, reason string) {
 	}
 }
 
+// outliving returns a context that ends the given time after ctx: what a handler
+// has done is not lost because its client hangs up.
+func outliving(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(after, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
 // commit writes a modified session, and the cookie.
 func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, idle time.Duration, passive bool) (hasSession bool, err error) {
-	ctx := r.Context()
-	if ctx.Err() != nil { // what a handler has done is not lost because its client hung up
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
-		defer cancel()
-	}
+	ctx, cancel := outliving(r.Context(), saveTimeout)
+	defer cancel()
 	loadedKey := s.key(token)
-	renewed := true
-	if loadedKey != "" && s.manager.Token(ctx) == "" {
-		// Destroy takes the token away, and what is put afterwards begins another
-		// session. RenewToken gives the session another token.
-		renewed = false
+	// Destroy takes the token away, and what is put afterwards begins another
+	// session. RenewToken gives the session another token.
+	isDestroyed := loadedKey != "" && s.manager.Token(ctx) == ""
+	if isDestroyed {
 		s.events.publish(Event{Kind: EventDestroy, Request: r}, loadedKey)
 	}
 	store := &commitStore{Store: s.store, loadedKey: loadedKey, passive: passive}
@@ -309,7 +331,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 		return false, nil
 	}
 	key, deadline := s.key(token), s.manager.Deadline(ctx)
-	if renewed && loadedKey != "" && key != loadedKey {
+	if loadedKey != "" && key != loadedKey && !isDestroyed {
 		s.events.publish(Event{Kind: EventRenew, Request: r}, loadedKey)
 	}
 	s.hints.note(key, store.expiry)
@@ -318,6 +340,24 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 	s.manager.WriteSessionCookie(ctx, w, token, deadline)
 	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
 	return true, nil
+}
+
+// noStore is a header value. It is shared, because net/http only reads it.
+var noStore = []string{"no-store"}
+
+// resendCookie writes the cookie of a session that was extended, if it is one
+// that outlives the browser. That may be a value of the session itself.
+func (s *sessions) resendCookie(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
+	ctx := r.Context()
+	if !s.manager.Cookie.Persist {
+		var err error
+		if ctx, err = s.loader.Load(ctx, token); err != nil || !s.manager.GetBool(ctx, "__rememberMe") {
+			return err
+		}
+	}
+	s.manager.WriteSessionCookie(ctx, w, token, deadline)
+	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
+	return nil
 }
 
 // commitStore is the store for one commit: the session that the request was

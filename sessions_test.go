@@ -211,6 +211,67 @@ func TestSavedAfterTheClientHasGone(t *testing.T) {
 	require.Empty(t, all)
 }
 
+// hangUpStore lets the client hang up while a session is written.
+type hangUpStore struct {
+	*memstore.MemStore
+	hangUp func()
+}
+
+func (s *hangUpStore) FindCtx(_ context.Context, key string) ([]byte, bool, error) {
+	return s.Find(key)
+}
+
+func (s *hangUpStore) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) error {
+	if s.hangUp != nil {
+		s.hangUp()
+		select { // a store that ends with its context
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return s.Commit(key, data, expiry)
+}
+
+func (s *hangUpStore) DeleteCtx(_ context.Context, key string) error { return s.Delete(key) }
+
+func TestSavedWhileTheClientHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sm := newSessions()
+		store := &hangUpStore{MemStore: memstore.NewWithCleanupInterval(0)}
+		sm.Store = store
+		c := newClient(t, sm, keepalive.Config{})
+		c.Get("/login")
+		ctx, cancel := context.WithCancel(t.Context())
+		store.hangUp = cancel
+		c.Do(http.MethodGet, "/put?v=x", ctx, "")
+		_, values, _ := apptest.Stored(t, sm, c.Token)
+		require.Equal(t, "x", values["v"])
+	})
+}
+
+// A write that hangs ends some time after its client has gone, and the loss is
+// reported.
+func TestSaveThatHangsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []keepalive.Event
+		sm := newSessions()
+		store := &hangUpStore{MemStore: memstore.NewWithCleanupInterval(0)}
+		sm.Store = store
+		c := newClient(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+		c.Get("/login")
+		events = nil
+		ctx, cancel := context.WithCancel(t.Context())
+		store.hangUp = func() {
+			cancel()
+			time.Sleep(time.Minute)
+		}
+		c.Do(http.MethodGet, "/put?v=x", ctx, "")
+		require.Equal(t, []keepalive.EventKind{keepalive.EventError}, kinds(events))
+		require.ErrorIs(t, events[0].Err, context.Canceled)
+	})
+}
+
 // An error of the store reaches the client as an error page, or as a ping that
 // may be tried again, and never as a cookie.
 func TestFailingStore(t *testing.T) {

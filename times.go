@@ -2,7 +2,6 @@ package keepalive
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -13,7 +12,7 @@ type sessionTimes struct {
 	expiry   time.Time // if nothing touches it again
 	deadline time.Time // in any case
 	found    bool      // false if there is no such session
-	guessed  bool      // the store does not know expiry, which is a cautious guess
+	guessed  bool      // expiry is a cautious guess, see guessExpiry
 }
 
 // deadlineStore is a Store that returns the deadline with the expiry, so that a
@@ -22,10 +21,10 @@ type deadlineStore interface {
 	TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry, end time.Time, found bool, err error)
 }
 
-// guess fills in an expiry that the store does not know: a quarter of the idle
-// timeout, so that a page asks again soon.
-func guess(times sessionTimes, idle time.Duration) sessionTimes {
-	if times.found && times.expiry.IsZero() {
+// guessExpiry fills in an expiry that the store does not know: a quarter of the
+// idle timeout, so that a page asks again soon.
+func guessExpiry(times sessionTimes, idle time.Duration) sessionTimes {
+	if times.expiry.IsZero() {
 		times.guessed, times.expiry = true, time.Now().Add(idle/4)
 		if times.deadline.Before(times.expiry) {
 			times.expiry = times.deadline
@@ -55,15 +54,14 @@ func (s *sessions) extend(ctx context.Context, key string, idle time.Duration) (
 }
 
 // peek reads when a session ends, and extends nothing.
-func (s *sessions) peek(ctx context.Context, key string, idle time.Duration) (times sessionTimes, err error) {
+func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, err error) {
 	if _, ok := s.store.(deadlineStore); ok {
-		return s.extend(ctx, key, -maxInactive)
+		return s.extend(ctx, key, noExtension)
 	}
 	if times.expiry, times.found, err = s.store.Expiry(ctx, key); err != nil || !times.found {
 		return times, err
 	}
-	times, err = s.readDeadline(ctx, key, times)
-	return guess(times, idle), err
+	return s.readDeadline(ctx, key, times)
 }
 
 // readDeadline adds the deadline to times, from the session's data.
@@ -79,22 +77,4 @@ func (s *sessions) readDeadline(ctx context.Context, key string, times sessionTi
 		times.deadline, err = s.deadline(data)
 	}
 	return times, err
-}
-
-// noStore is a header value. It is shared, because net/http only reads it.
-var noStore = []string{"no-store"}
-
-// resendCookie writes the cookie of a session that was extended, if it is one
-// that outlives the browser. That may be a value of the session itself.
-func (s *sessions) resendCookie(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
-	ctx := r.Context()
-	if !s.manager.Cookie.Persist {
-		var err error
-		if ctx, err = s.loader.Load(ctx, token); err != nil || !s.manager.GetBool(ctx, "__rememberMe") {
-			return err
-		}
-	}
-	s.manager.WriteSessionCookie(ctx, w, token, deadline)
-	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
-	return nil
 }

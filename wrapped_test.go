@@ -138,3 +138,16 @@ func TestUnknownExpiryAfterARestart(t *testing.T) {
 		})
 	}
 }
+
+// A ping of a session whose expiry nobody knows guesses as a look does.
+func TestPingOfAnUnknownExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sharedStore{memstore.NewWithCleanupInterval(0)}
+		_, before := newInstance(t, store, 20*time.Minute, keepalive.Config{})
+		c := &apptest.Client{Handler: before}
+		c.Get("/login")
+		_, c.Handler = newInstance(t, store, 20*time.Minute, keepalive.Config{})
+		res := c.Do(http.MethodPost, "/keepalive/ping", context.Background(), "inactive=9999999")
+		require.Equal(t, `{"idleMs":300000,"lifetimeMs":43200000,"unknown":true}`, body(t, res))
+	})
+}

@@ -37,6 +37,12 @@ interface Keepalive {
 	readonly state: KeepaliveState;
 }
 
+/** What the events say in any case. */
+interface KeepaliveSource {
+	/** Whose event it is, for pages with the scripts of several Managers: the path of the endpoints, such as "/keepalive/". */
+	readonly path: string;
+}
+
 /** The answer to a ping or a look. */
 interface KeepaliveAnswer {
 	/** Until the session ends if nothing extends it. */
@@ -52,26 +58,29 @@ interface KeepaliveAnswer {
 /** All are dispatched on document and bubble. */
 interface DocumentEventMap {
 	/** The server answered this tab. */
-	'keepalive:ping': CustomEvent<KeepaliveAnswer>;
+	'keepalive:ping': CustomEvent<KeepaliveAnswer & KeepaliveSource>;
 	/**
 	 * Less than Config.WarnBefore is left. In every tab, once, and again only after the session was extended. Cancelled,
 	 * no dialog comes. Until keepalive:resumed, input in the page extends nothing: stay() does.
 	 */
-	'keepalive:warning': CustomEvent<{ readonly reason: KeepaliveEnd; readonly ms: number }>;
+	'keepalive:warning': CustomEvent<{ readonly reason: KeepaliveEnd; readonly ms: number } & KeepaliveSource>;
 	/**
 	 * The server said twice, a second apart, that the session has ended. In every tab, once for each end. Cancelled, no
 	 * dialog comes, and Config.BlankExpired leaves the page as it is.
 	 */
-	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | ''; readonly ms: 0 }>;
+	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | ''; readonly ms: 0 } & KeepaliveSource>;
 	/** A warning is over, because the session was extended, or a session is there again. A new answer follows soon. */
-	'keepalive:resumed': CustomEvent<null>;
+	'keepalive:resumed': CustomEvent<KeepaliveSource>;
 	/** The dialog's sign-out button was pressed. Cancelled, nothing is sent to Config.LogoutURL. */
-	'keepalive:logout': CustomEvent<null>;
+	'keepalive:logout': CustomEvent<KeepaliveSource>;
 }
 
 interface Window {
 	readonly keepalive?: Keepalive;
 }
 
-/** There from when the page's deferred scripts run, in pages that have the script. */
+/**
+ * There from when the page's deferred scripts run, in pages that have the script. It is the first script's where a page has
+ * several, and absent where the page had a global of this name before.
+ */
 declare const keepalive: Keepalive;

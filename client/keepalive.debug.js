@@ -17,8 +17,6 @@
   var CONFIRM_DELAY = 1e3;
   var INPUT_INTERVAL = 5e3;
   var PRESENCE_INTERVAL = 55e3;
-  var SPEECH_INTERVAL = 3e4;
-  var LAST_SPEECH = 2e4;
   var sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   // src/config.js
@@ -39,7 +37,9 @@
     presence: data.presence || "",
     anonymous: "anonymous" in data
   };
-  var endpoint = (name) => new URL(name, script.src).href;
+  var folder = new URL(".", script.src);
+  var path = folder.pathname;
+  var endpoint = (name) => folder.href + name;
   var pingURL = endpoint("ping");
   var sharedKey = "keepalive:" + pingURL;
 
@@ -217,12 +217,30 @@
   };
 
   // src/api.js
-  var dispatch = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable: true }));
+  var dispatch = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
   var guard = Symbol.for(sharedKey);
   var publish = (methods2, runAgain2) => {
-    Object.assign(window, { keepalive: methods2, [guard]: runAgain2 });
+    Object.assign(window, { [guard]: runAgain2 });
+    if (!window.hasOwnProperty("keepalive")) Object.assign(window, { keepalive: methods2 });
+    else console.warn(`keepalive: window.keepalive exists already, so the script of ${path} leaves it alone`);
   };
   var runningIn = (frame) => Reflect.get(frame, guard);
+
+  // src/fault.js
+  var reported = "";
+  var describe = (status) => {
+    if (status === 404) return `404: no endpoints are mounted at ${pingURL}`;
+    return `${status || "a redirect"}: something in front of the endpoints answers, such as a proxy, a sign-in page or CSRF middleware`;
+  };
+  var reportFault = (status) => {
+    const fault = describe(status);
+    if (status >= 500 || fault === reported) return;
+    reported = fault;
+    console.warn("keepalive: pings are answered", fault);
+  };
+  var forgetFault = () => {
+    reported = "";
+  };
 
   // src/tab.js
   var jitter = Math.random();
@@ -288,7 +306,12 @@
         signal: AbortSignal.timeout?.(REQUEST_TIMEOUT)
       });
       const answer = await response.json().catch(() => null);
-      return { status: response.status, retryAfter: response.headers.get("retry-after"), answer };
+      return {
+        status: response.status,
+        isOurs: response.headers.has("keepalive"),
+        retryAfter: response.headers.get("retry-after"),
+        answer
+      };
     } catch {
       return {};
     }
@@ -318,9 +341,9 @@
     const forStay = wantsStay();
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
-    const { status, answer, retryAfter } = await send(method, body);
+    const { status, isOurs, answer, retryAfter } = await send(method, body);
     if (true) console.debug("keepalive:", method, "answered", status, answer);
-    if (status === 0 || status === 401 || status === 410) {
+    if (status === 401 && isOurs) {
       if (isSecond) {
         setStay(false);
         setLook(false);
@@ -330,10 +353,11 @@
       updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
       await sleep(CONFIRM_DELAY);
       await request(method, tick2, halt2, true);
-    } else if (status === 403) {
+    } else if (status === 403 && isOurs) {
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       saveAnswer(method, sentAt, answer);
+      forgetFault();
       if (forStay) {
         setStay(false);
         noteInput(sentAt);
@@ -343,6 +367,7 @@
       dispatch("keepalive:ping", answer);
     } else {
       saveFailure(retryAfter);
+      if (status !== void 0 && !isOurs) reportFault(status);
     }
   };
   var ask = async (tick2, halt2) => {
@@ -356,84 +381,29 @@
     tick2();
   };
 
-  // src/dialog.js
+  // src/loader.js
   var dialogs;
-  var host;
-  var dialog;
-  var lastSpeech;
-  var find = (selector) => (
-    /** @type {HTMLElement} */
-    dialog.querySelector(selector)
-  );
-  var hasDialogs = () => Boolean(dialogs);
-  var isDialogOpen = () => Boolean(host);
+  var loadedDialogs = () => dialogs;
+  var importDialogs = (url) => Reflect.get(window, Symbol.for(url)) ?? import(url);
+  var takeDocument = async (page) => {
+    const name = page?.documentElement.dataset.script;
+    if (!page || !name) return;
+    try {
+      const module = await importDialogs(endpoint(name));
+      module.setDocument(page);
+      dialogs = module;
+    } catch {
+    }
+  };
   var loadDialogs = (url, onLoad) => {
     const request2 = new XMLHttpRequest();
     request2.open("GET", url);
     request2.responseType = "document";
-    request2.onload = () => {
-      if (!request2.responseXML?.getElementById("gone")) return;
-      dialogs = request2.responseXML;
-      onLoad();
+    request2.onload = async () => {
+      await takeDocument(request2.responseXML);
+      if (dialogs) onLoad();
     };
     request2.send();
-  };
-  var closeDialog = () => {
-    if (!host) return;
-    dialog.close();
-    host.remove();
-    host = void 0;
-  };
-  var connectButtons = (onStay, onSignOut) => {
-    dialog.onclick = ({ target }) => {
-      const { name } = (
-        /** @type {HTMLButtonElement} */
-        target
-      );
-      if (name === "stay") onStay();
-      if (name === "close") closeDialog();
-    };
-    dialog.onsubmit = (event) => {
-      if (!onSignOut()) event.preventDefault();
-    };
-    if (!dialog.querySelector("[name=stay]")) return;
-    dialog.oncancel = (event) => {
-      event.preventDefault();
-      onStay();
-    };
-  };
-  var openDialog = (id, onStay, onSignOut) => {
-    const template = dialogs?.getElementById(id);
-    if (!dialogs || !template) return;
-    dialog = /** @type {HTMLDialogElement} */
-    document.importNode(template, true);
-    connectButtons(onStay, onSignOut);
-    lastSpeech = Infinity;
-    host = document.createElement("keepalive-dialog");
-    const root = host.attachShadow({ mode: "open" });
-    root.append(dialog);
-    document.documentElement.append(host);
-    dialog.showModal();
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(dialogs.head.textContent);
-    root.adoptedStyleSheets = [sheet];
-  };
-  var duration = (seconds) => {
-    try {
-      const parts = { minutes: Math.floor(seconds / 60), seconds: seconds % 60 };
-      return new Intl.DurationFormat(dialog.lang, { style: "long" }).format(parts);
-    } catch {
-      return seconds + " s";
-    }
-  };
-  var showTimeLeft = (ms, isOffline) => {
-    const seconds = Math.max(1, Math.ceil(ms / SECOND));
-    const text = find("#text");
-    find("time").textContent = duration(seconds);
-    find("[part=offline]").hidden = !isOffline;
-    const speech = ms > LAST_SPEECH ? Math.ceil(ms / SPEECH_INTERVAL) : 0;
-    if (speech !== lastSpeech) find("[role=status]").textContent = text.textContent;
-    lastSpeech = speech;
   };
 
   // src/notice.js
@@ -441,9 +411,10 @@
   var isDialogDue = false;
   var isUserAsked = () => notice !== "" && !isDialogDue;
   var isSignedOut = () => notice === "gone";
+  var isDialogOpen = () => Boolean(loadedDialogs()?.isDialogOpen());
   var dismissNotice = () => {
     isDialogDue = false;
-    closeDialog();
+    loadedDialogs()?.closeDialog();
   };
   var noteSignedOut = () => {
     notice = "gone";
@@ -466,14 +437,15 @@
     } else if (reason) {
       isDialogDue = dispatch("keepalive:warning", { reason, ms });
     } else {
-      dispatch("keepalive:resumed", null);
+      dispatch("keepalive:resumed");
     }
     isDialogDue && (isDialogDue = takesPart());
   };
   var drawDialog = ({ gone, reason }, tick2, stay3) => {
-    if (!hasDialogs()) return prepareDialogs(tick2);
+    const dialogs2 = loadedDialogs();
+    if (!dialogs2) return prepareDialogs(tick2);
     isDialogDue = false;
-    openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout", null));
+    dialogs2.openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout"));
     if (gone && config.blank) stopTab();
   };
   var announce = (step, tick2, stay3) => {
@@ -486,7 +458,7 @@
       dispatchNotice(step, ms);
     }
     if (isDialogDue && !isShownByParent()) drawDialog(step, tick2, stay3);
-    if (isDialogOpen() && !step.gone) showTimeLeft(ms, step.failing);
+    if (isDialogOpen() && !step.gone) loadedDialogs()?.showTimeLeft(ms, step.failing);
   };
 
   // src/pageload.js

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,9 +21,12 @@ type Config struct {
 	//
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
-	// The last user holds for all tabs of the session, and the last meta for all
-	// sessions of the user. Default: the user that keepalive.Config.Identify returns,
-	// and no meta; without either nobody is tracked.
+	// For a tab that is not tracked because its user is "", it is called for each
+	// beat; for one beyond MaxTabs or MaxTotal, it is not called. The last user holds
+	// for all tabs of the session, and the last meta for all sessions of the user.
+	//
+	// Default: the user that keepalive.Config.Identify returns, and no meta; without
+	// either nobody is tracked.
 	Identify func(r *http.Request) (user string, meta any)
 
 	// TTL is how long a tab stays after its last beat, from 3 minutes to 12 hours.
@@ -83,25 +87,30 @@ type Gone struct {
 	Time    time.Time
 }
 
-// complete sets the defaults and returns all problems.
-func (c *Config) complete() error {
+func (c *Config) setDefaults() {
+	c.TTL = cmp.Or(c.TTL, 5*time.Minute)
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.MaxTabs = cmp.Or(c.MaxTabs, 32)
+	c.MaxTotal = cmp.Or(c.MaxTotal, 200_000)
+	c.MaxPath = cmp.Or(c.MaxPath, 256)
+	c.Buffer = cmp.Or(c.Buffer, 1024)
+}
+
+// check returns all problems.
+func (c *Config) check() error {
 	return errors.Join(
-		complete("TTL", &c.TTL, 5*time.Minute, 3*time.Minute, 12*time.Hour),
-		complete("Grace", &c.Grace, 10*time.Second, time.Second, time.Hour),
-		complete("MaxTabs", &c.MaxTabs, 32, 1, 1000),
-		complete("MaxTotal", &c.MaxTotal, 200_000, 1, 1<<30),
-		complete("MaxPath", &c.MaxPath, 256, 1, 8192),
-		complete("Buffer", &c.Buffer, 1024, 1, 1<<20),
+		checkRange("TTL", c.TTL, 3*time.Minute, 12*time.Hour),
+		checkRange("Grace", c.Grace, time.Second, time.Hour),
+		checkRange("MaxTabs", c.MaxTabs, 1, 1000),
+		checkRange("MaxTotal", c.MaxTotal, 1, 1<<30),
+		checkRange("MaxPath", c.MaxPath, 1, 8192),
+		checkRange("Buffer", c.Buffer, 1, 1<<20),
 	)
 }
 
-// complete sets a field that is zero to its default, and checks its range.
-func complete[T int | time.Duration](name string, value *T, def, low, high T) error {
-	if *value == 0 {
-		*value = def
-	}
-	if *value < low || *value > high {
-		return fmt.Errorf("presence: Config.%s is %v; write %v to %v, or 0 for the default", name, *value, low, high)
+func checkRange[T int | time.Duration](name string, value, low, high T) error {
+	if value < low || value > high {
+		return fmt.Errorf("presence: Config.%s is %v; write %v to %v, or 0 for the default", name, value, low, high)
 	}
 	return nil
 }

@@ -60,7 +60,8 @@ type stream struct {
 // subscription is the place of a subscriber in the stream.
 type subscription struct {
 	t     *Tracker
-	read  uint64 // how many of stream.count are read
+	ctx   context.Context // when it ends, the ring is no longer kept for the subscriber
+	read  uint64          // how many of stream.count are read
 	batch []Event
 }
 
@@ -107,7 +108,7 @@ func (t *Tracker) subscribe(ctx context.Context, collect func() []row) (*subscri
 		t.events.ring = make([]Event, t.cfg.Buffer)
 	}
 	t.events.subscribers++
-	sub := &subscription{t: t, read: t.events.count}
+	sub := &subscription{t: t, ctx: ctx, read: t.events.count}
 	rows := collect()
 	t.mu.Unlock()
 	context.AfterFunc(ctx, t.unsubscribe)
@@ -122,7 +123,8 @@ func (t *Tracker) unsubscribe() {
 	}
 }
 
-// next waits for events. What it returns is valid until the next call.
+// next waits for events until ctx ends, which may be sooner than the subscription.
+// What it returns is valid until the next call.
 func (s *subscription) next(ctx context.Context) ([]Event, error) {
 	for {
 		batch, more, err := s.take()
@@ -149,6 +151,8 @@ func (s *subscription) take() (batch []Event, more <-chan struct{}, err error) {
 	switch {
 	case s.t.closed():
 		return nil, nil, ErrClosed
+	case s.ctx.Err() != nil: // checked under the lock, which unsubscribe needs
+		return nil, nil, s.ctx.Err()
 	case events.count-s.read > size:
 		return nil, nil, errSlow
 	}

@@ -13,22 +13,22 @@ const (
 )
 
 // schedule adds a new tab to the heap, and starts the ticks if it is the first.
-func (t *Tracker) schedule(b *tab) {
-	heap.Push(&t.tabs, b)
+func (t *Tracker) schedule(tab *tab) {
+	heap.Push(&t.tabs, tab)
 	if !t.ticking {
 		t.ticking = true
 		t.ticker.Reset(tickTime)
 	}
 }
 
-func (t *Tracker) checkAt(b *tab, when time.Time) {
-	b.check = when
-	heap.Fix(&t.tabs, b.index)
+func (t *Tracker) checkAt(tab *tab, when time.Time) {
+	tab.check = when
+	heap.Fix(&t.tabs, tab.index)
 }
 
 // openUntil returns when an open tab leaves if no beat comes.
-func (t *Tracker) openUntil(b *tab) time.Time {
-	until := b.seen.Add(t.cfg.TTL)
+func (t *Tracker) openUntil(tab *tab) time.Time {
+	until := tab.seen.Add(t.cfg.TTL)
 	if until.Before(t.holdUntil) {
 		return t.holdUntil
 	}
@@ -64,13 +64,13 @@ func (t *Tracker) removeDue(now time.Time) bool {
 		if len(t.tabs) == 0 || t.tabs[0].check.After(now) {
 			return true
 		}
-		b := t.tabs[0]
-		if until := t.openUntil(b); !b.leaving && until.After(now) {
-			t.checkAt(b, until)
+		tab := t.tabs[0]
+		if until := t.openUntil(tab); !tab.leaving && until.After(now) {
+			t.checkAt(tab, until)
 			continue
 		}
 		heap.Pop(&t.tabs)
-		t.removeTab(b, now)
+		t.removeTab(tab, now)
 	}
 	return false
 }
@@ -88,15 +88,15 @@ func (h checkHeap) Swap(i, j int) {
 }
 
 func (h *checkHeap) Push(x any) {
-	b := x.(*tab)
-	b.index = len(*h)
-	*h = append(*h, b)
+	tab := x.(*tab)
+	tab.index = len(*h)
+	*h = append(*h, tab)
 }
 
 func (h *checkHeap) Pop() any {
 	last := len(*h) - 1
-	b := (*h)[last]
+	tab := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	return b
+	return tab
 }

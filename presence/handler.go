@@ -24,8 +24,8 @@ const (
 )
 
 // Handler answers GET and HEAD with who is online; with the query path=… it answers
-// with who is on that page. It does not check who asks: mount it behind the app's
-// authorization.
+// with who is on that page, where path is as for [Tracker.Page]. It does not check
+// who asks: mount it behind the app's authorization.
 //
 // The answer is JSON, {"online":[…]} of Visitors. If the Accept header names
 // text/event-stream, as that of an EventSource does, the answer is a stream: an

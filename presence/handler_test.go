@@ -247,3 +247,21 @@ func TestStalledStream(t *testing.T) {
 		<-done
 	})
 }
+
+// A stream that has ended writes no event of those that others still follow.
+func TestStreamEndsBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, presence.Config{Buffer: 4})
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &pipe{stalled: make(chan struct{})}
+		done := stream(ctx, tracker, "/", p)
+		synctest.Wait() // it is subscribed, and writes who is online
+		here(tracker, "ann", "s", "t", "/")
+		cancel()
+		synctest.Wait()
+		watch(t, tracker)
+		close(p.stalled)
+		<-done
+		require.Equal(t, "event: online\ndata: {\"online\":[]}\n\n", p.take())
+	})
+}

@@ -10,7 +10,8 @@ import (
 )
 
 // Log carries records between the instances of an app, in one order for all of
-// them. A Tracker calls each method from one goroutine, both at the same time.
+// them. Append and Follow may run concurrently with each other, but neither with
+// itself.
 type Log interface {
 	// Append adds records behind those of all instances, in one round trip. The
 	// log may drop records that are older than keep. After an error they are

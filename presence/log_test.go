@@ -108,10 +108,11 @@ func TestTwoInstances(t *testing.T) {
 			require.Equal(t, want, shown(t, two))
 		}
 		here(one, "ann", "s1", "t1", "/a")
+		both("ann:/a") // else either beat may be the first that two knows
 		here(two, "ann", "s1", "t2", "/b")
 		here(one, "bob", "s2", "t1", "/b")
 		both("ann:/a,/b bob:/b")
-		require.Equal(t, []string{"join ann /b 1", "join ann /a 2", "join bob /b 1"}, h.take())
+		require.Equal(t, []string{"join ann /a 1", "join ann /b 2", "join bob /b 1"}, h.take())
 
 		for range 10 { // beats of one tab arrive here and there
 			time.Sleep(time.Minute)
@@ -151,6 +152,25 @@ func TestTwoInstances(t *testing.T) {
 		both("")
 		require.Empty(t, shown(t, three))
 		require.ElementsMatch(t, []string{"one s1", "one s2", "two s1", "two s2", "three s1", "three s2"}, gone)
+	})
+}
+
+// An end that is reported again, such as by each ping of a page that stays open, is
+// sent to other instances once.
+func TestEndIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newSharedLog()
+		tracker := newTracker(t, presence.Config{Log: shared.instance()})
+		here(tracker, "ann", "s1", "t1", "/a")
+		here(tracker, "ann", "s1", "t2", "/b")
+		leave(tracker, "s1", "t1")
+		for range 5 {
+			end(tracker, "s1")
+		}
+		synctest.Wait()
+		require.Len(t, shared.records, 4, "two beats, a page that was left, and the end")
+		time.Sleep(time.Minute)
+		require.Empty(t, shown(t, tracker))
 	})
 }
 

@@ -79,7 +79,8 @@ type Tracker struct {
 //
 // The error joins all problems of cfg; errors.Is and errors.As reach each.
 func New(cfg Config) (*Tracker, error) {
-	if err := cfg.complete(); err != nil {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	t := &Tracker{

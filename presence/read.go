@@ -45,19 +45,27 @@ type Counts struct {
 	Paths    int `json:"paths"` // different ones
 }
 
-// Online returns who is online, sorted by user. Beats wait for it for some
-// 0.05 ms per 1,000 tabs. The error is that of ctx if it ended before Config.Log was read
-// for the first time; so it is for the methods below.
+// Online returns who is online, sorted by user. Beats wait for it for some 0.05 ms
+// per 1,000 tabs.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Online(ctx context.Context) ([]Visitor, error) {
 	return t.list(ctx, t.allRows)
 }
 
 // Page returns who is on a page, sorted by user. Their Pages are that one only.
+//
+// path must be as it is in [Page.Path]: without the fragment, and without the query
+// unless Config.Query is set. "" stands for all pages whose path can't be shown.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Page(ctx context.Context, path string) ([]Visitor, error) {
 	return t.list(ctx, func() []row { return t.pageRows(path) })
 }
 
 // User returns a user, and whether they are online.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) User(ctx context.Context, name string) (v Visitor, online bool, err error) {
 	return first(t.list(ctx, func() (rows []row) {
 		if u := t.users[name]; u != nil {
@@ -71,6 +79,8 @@ func (t *Tracker) User(ctx context.Context, name string) (v Visitor, online bool
 
 // Session returns the user of a session, and whether a page of it is open. Their
 // Pages are those of the session only.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Session(ctx context.Context, name string) (v Visitor, online bool, err error) {
 	return first(t.list(ctx, func() []row {
 		if s := t.sessions[name]; s != nil {
@@ -81,6 +91,8 @@ func (t *Tracker) Session(ctx context.Context, name string) (v Visitor, online b
 }
 
 // Count returns how many are online. It costs next to nothing.
+//
+// The error is that of ctx if it ended before Config.Log was read for the first time.
 func (t *Tracker) Count(ctx context.Context) (Counts, error) {
 	if err := t.waitReady(ctx); err != nil {
 		return Counts{}, err
@@ -114,14 +126,14 @@ type row struct {
 	online, arrived, seen time.Time
 }
 
-func newRow(b *tab) row {
-	u := b.session.user
-	return row{user: u.name, meta: u.meta, path: b.page.path, online: u.since, arrived: b.since, seen: b.seen}
+func newRow(tab *tab) row {
+	u := tab.session.user
+	return row{user: u.name, meta: u.meta, path: tab.page.path, online: u.since, arrived: tab.since, seen: tab.seen}
 }
 
 func appendRows(rows []row, tabs []*tab) []row {
-	for _, b := range tabs {
-		rows = append(rows, newRow(b))
+	for _, tab := range tabs {
+		rows = append(rows, newRow(tab))
 	}
 	return rows
 }
@@ -136,9 +148,9 @@ func (t *Tracker) pageRows(path string) []row {
 		return nil
 	}
 	rows := make([]row, 0, p.tabs)
-	for _, b := range t.tabs {
-		if b.page == p {
-			rows = append(rows, newRow(b))
+	for _, tab := range t.tabs {
+		if tab.page == p {
+			rows = append(rows, newRow(tab))
 		}
 	}
 	return rows

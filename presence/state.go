@@ -44,9 +44,9 @@ func (s *session) find(id string) *tab {
 	if s == nil {
 		return nil
 	}
-	for _, b := range s.tabs {
-		if b.id == id {
-			return b
+	for _, tab := range s.tabs {
+		if tab.id == id {
+			return tab
 		}
 	}
 	return nil
@@ -79,13 +79,13 @@ func (t *Tracker) apply(r record) outcome {
 // unknown to other instances.
 func (t *Tracker) update(r *record, now time.Time) outcome {
 	s := t.sessions[r.session]
-	switch b := s.find(r.tab); {
+	switch tab := s.find(r.tab); {
 	case r.leave && r.tab == "":
 		return t.leaveSession(s, now)
 	case r.leave:
-		return t.leaveTab(b, r, now)
+		return t.leaveTab(tab, r, now)
 	default:
-		return t.updateTab(s, b, r, now)
+		return t.updateTab(s, tab, r, now)
 	}
 }
 
@@ -93,50 +93,52 @@ func (t *Tracker) leaveSession(s *session, now time.Time) outcome {
 	if s == nil {
 		return ignored
 	}
-	for _, b := range s.tabs {
-		t.beginGrace(b, now)
+	o := ignored
+	for _, tab := range s.tabs {
+		if t.beginGrace(tab, now) == applied {
+			o = applied
+		}
 	}
-	return applied
+	return o
 }
 
-func (t *Tracker) leaveTab(b *tab, r *record, now time.Time) outcome {
-	if b == nil || late(r.sent, b.sent) {
+func (t *Tracker) leaveTab(tab *tab, r *record, now time.Time) outcome {
+	if tab == nil || late(r.sent, tab.sent) {
 		return ignored
 	}
-	if r.sent == 0 && r.path != "" && r.path != b.page.path {
+	if r.sent == 0 && r.path != "" && r.path != tab.page.path {
 		return ignored // the tab is on the next page already
 	}
-	b.sent, r.path = r.sent, b.page.path
-	if b.leaving {
+	tab.sent, r.path = r.sent, tab.page.path
+	return t.beginGrace(tab, now)
+}
+
+// beginGrace changes nothing if the tab is leaving already.
+func (t *Tracker) beginGrace(tab *tab, now time.Time) outcome {
+	if tab.leaving {
 		return ignored
 	}
-	t.beginGrace(b, now)
+	tab.leaving = true
+	t.checkAt(tab, now.Add(t.cfg.Grace))
 	return applied
 }
 
-func (t *Tracker) beginGrace(b *tab, now time.Time) {
-	if !b.leaving {
-		b.leaving = true
-		t.checkAt(b, now.Add(t.cfg.Grace))
-	}
-}
-
-// updateTab applies the beat of a tab. b is nil if the tab is new, and s if the
+// updateTab applies the beat of a tab. tab is nil if it is new, and s if the
 // session is.
-func (t *Tracker) updateTab(s *session, b *tab, r *record, now time.Time) outcome {
-	unchanged := b != nil && !b.leaving && b.page.path == r.path
+func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outcome {
+	unchanged := tab != nil && !tab.leaving && tab.page.path == r.path
 	switch {
-	case b != nil && late(r.sent, b.sent):
+	case tab != nil && late(r.sent, tab.sent):
 		return ignored
+	case tab == nil && !t.hasRoom(s):
+		return ignored // and not needsUser, or Identify would be called for each beat
 	case r.user == "" && !unchanged:
 		return needsUser // a tab that comes back may be another user's now
 	case r.user == "":
 		r.user, r.meta = s.user.name, s.user.meta
-	case b == nil && !t.hasRoom(s):
-		return ignored
 	}
 	sameUser := s != nil && s.user.name == r.user && s.user.meta == r.meta
-	if unchanged && sameUser && t.outbox != nil && now.Sub(b.seen) < t.cfg.TTL/16 {
+	if unchanged && sameUser && t.outbox != nil && now.Sub(tab.seen) < t.cfg.TTL/16 {
 		return ignored // too soon for other instances, which must know the same
 	}
 	if s == nil {
@@ -146,14 +148,14 @@ func (t *Tracker) updateTab(s *session, b *tab, r *record, now time.Time) outcom
 	if !sameUser {
 		t.setUser(s, r, now)
 	}
-	if b == nil {
-		b = t.addTab(s, r, now)
-	} else if b.page.path != r.path {
-		t.moveTab(b, r.path, now)
+	if tab == nil {
+		tab = t.addTab(s, r, now)
+	} else if tab.page.path != r.path {
+		t.moveTab(tab, r.path, now)
 	}
-	b.sent, b.leaving = r.sent, false
-	if now.After(b.seen) { // else it comes late from another instance
-		b.seen = now
+	tab.sent, tab.leaving = r.sent, false
+	if now.After(tab.seen) { // else it comes late from another instance
+		tab.seen = now
 	}
 	return applied
 }
@@ -168,6 +170,7 @@ func late(sent, last int64) bool {
 func (t *Tracker) hasRoom(s *session) bool {
 	if len(t.tabs) >= t.cfg.MaxTotal {
 		t.fullOnce.Do(func() {
+			// Not under the lock: the logger may block.
 			go t.log().Warn("presence: there are more tabs than Config.MaxTotal; further ones are not tracked", "MaxTotal", t.cfg.MaxTotal)
 		})
 		return false
@@ -176,30 +179,30 @@ func (t *Tracker) hasRoom(s *session) bool {
 }
 
 func (t *Tracker) addTab(s *session, r *record, now time.Time) *tab {
-	b := &tab{id: strings.Clone(r.tab), session: s, page: t.enterPage(r.path), since: now, seen: now, check: now.Add(t.cfg.TTL)}
-	s.tabs = append(s.tabs, b)
+	tab := &tab{id: strings.Clone(r.tab), session: s, page: t.enterPage(r.path), since: now, seen: now, check: now.Add(t.cfg.TTL)}
+	s.tabs = append(s.tabs, tab)
 	s.user.tabs++
-	t.schedule(b)
+	t.schedule(tab)
 	t.emit(Join, s.user, now, "", r.path)
-	return b
+	return tab
 }
 
-func (t *Tracker) moveTab(b *tab, path string, now time.Time) {
-	from := b.page
-	b.page, b.since = t.enterPage(path), now
+func (t *Tracker) moveTab(tab *tab, path string, now time.Time) {
+	from := tab.page
+	tab.page, tab.since = t.enterPage(path), now
 	t.exitPage(from)
-	t.emit(Move, b.session.user, now, from.path, path)
+	t.emit(Move, tab.session.user, now, from.path, path)
 }
 
 // removeTab forgets a tab that is not scheduled any more, and its session and user
 // if this was their last one.
-func (t *Tracker) removeTab(b *tab, now time.Time) {
-	s, u := b.session, b.session.user
-	i := slices.Index(s.tabs, b)
+func (t *Tracker) removeTab(tab *tab, now time.Time) {
+	s, u := tab.session, tab.session.user
+	i := slices.Index(s.tabs, tab)
 	s.tabs = slices.Delete(s.tabs, i, i+1)
 	u.tabs--
-	t.emit(Leave, u, now, "", b.page.path)
-	t.exitPage(b.page)
+	t.emit(Leave, u, now, "", tab.page.path)
+	t.exitPage(tab.page)
 	if len(s.tabs) > 0 {
 		return
 	}
@@ -225,16 +228,16 @@ func (t *Tracker) setUser(s *session, r *record, now time.Time) {
 	}
 	if old != nil {
 		t.detach(s)
-		for _, b := range slices.Backward(s.tabs) {
+		for _, tab := range slices.Backward(s.tabs) {
 			old.tabs--
-			t.emit(Leave, old, now, "", b.page.path)
+			t.emit(Leave, old, now, "", tab.page.path)
 		}
 	}
 	s.user, s.index = u, len(u.sessions)
 	u.sessions = append(u.sessions, s)
-	for _, b := range slices.Backward(s.tabs) {
+	for _, tab := range slices.Backward(s.tabs) {
 		u.tabs++
-		t.emit(Join, u, now, "", b.page.path)
+		t.emit(Join, u, now, "", tab.page.path)
 	}
 }
 

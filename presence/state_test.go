@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,4 +91,39 @@ func TestLimits(t *testing.T) {
 		here(tracker, "bob", "b1", "t", "/")
 		require.Equal(t, "bob:/", shown(t, tracker), "there is room again")
 	})
+}
+
+func TestIdentifyCalls(t *testing.T) {
+	tests := []struct {
+		name    string
+		cfg     presence.Config
+		user    string // of the second tab
+		session string // of the second tab
+		shown   string
+		calls   int
+	}{
+		{name: "two tabs", user: "ann", session: "s1", shown: "ann:/a,/b", calls: 2},
+		{name: "a guest", user: "", session: "s2", shown: "ann:/a", calls: 1 + 10},
+		{name: "beyond MaxTabs", cfg: presence.Config{MaxTabs: 1}, user: "ann", session: "s1", shown: "ann:/a", calls: 1},
+		{name: "beyond MaxTotal", cfg: presence.Config{MaxTotal: 1}, user: "bob", session: "s2", shown: "ann:/a", calls: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				tt.cfg.Identify = func(r *http.Request) (string, any) {
+					calls++
+					return identify(r)
+				}
+				tracker := newTracker(t, tt.cfg)
+				for range 10 {
+					here(tracker, "ann", "s1", "t1", "/a")
+					here(tracker, tt.user, tt.session, "t2", "/b")
+					time.Sleep(time.Minute)
+				}
+				require.Equal(t, tt.shown, shown(t, tracker))
+				require.Equal(t, tt.calls, calls)
+			})
+		})
+	}
 }

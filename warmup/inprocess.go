@@ -46,10 +46,21 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
+// inProcessKey marks the context of requests that go straight into a handler.
+type inProcessKey struct{}
+
+// IsWarmup reports whether r was sent by a Pinger straight into its
+// Config.Handler. No other client can make such a request. Requests that go over
+// the network cannot be told from a visitor's. It is made for keepalive's
+// Config.Stateless, so that a warm-up leaves no sessions behind:
+//
+//	keepalive.Config{Stateless: warmup.IsWarmup}
+func IsWarmup(r *http.Request) bool { return r.Context().Value(inProcessKey{}) != nil }
+
 // serverRequest returns the request that a server would pass to its handler for the
 // client's request req.
 func serverRequest(req *http.Request) *http.Request {
-	r := req.Clone(req.Context())
+	r := req.Clone(context.WithValue(req.Context(), inProcessKey{}, true))
 	r.Host, r.RequestURI = req.URL.Host, req.URL.RequestURI()
 	r.RemoteAddr, r.Response, r.Body = "127.0.0.1:0", nil, http.NoBody
 	if req.URL.Scheme == "https" { // else an app that requires TLS would redirect to itself

@@ -1,10 +1,17 @@
 package warmup_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/warmup"
 	"github.com/stretchr/testify/require"
 )
@@ -37,4 +44,36 @@ func TestHandlerRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A warm-up through keepalive's middleware leaves no session behind, with one
+// line of configuration.
+func TestWarmupLeavesNoSession(t *testing.T) {
+	sessions := scs.New()
+	sessions.Store = memstore.NewWithCleanupInterval(0)
+	sessions.IdleTimeout = 20 * time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		for name, stateless := range map[string]func(*http.Request) bool{"IsWarmup": warmup.IsWarmup, "nothing": nil} {
+			km, err := keepalive.New(sessions, keepalive.Config{Stateless: stateless, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			visits := 0
+			handler := km.LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				visits++
+				sessions.Put(r.Context(), "visit", visits)
+			}))
+			stop := start(t, newPinger(t, warmup.Config{Handler: handler}))
+			synctest.Wait()
+			stop()
+			require.Equal(t, 1, visits)
+			stored := 0
+			require.NoError(t, sessions.Iterate(t.Context(), func(context.Context) error { stored++; return nil }))
+			want := 1
+			if name == "IsWarmup" {
+				want = 0
+			}
+			require.Equal(t, want, stored)
+			require.False(t, warmup.IsWarmup(httptest.NewRequest(http.MethodGet, "/", nil)))
+			sessions.Store = memstore.NewWithCleanupInterval(0)
+		}
+	})
 }

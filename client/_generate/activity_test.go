@@ -40,7 +40,7 @@ func TestUserActive(t *testing.T) {
 				}
 				require.Equal(t, test.lives, b.now.Before(s.expiry))
 				if !test.lives {
-					require.Equal(t, `keepalive:expired {"reason":"idle","ms":0}`, front.events[len(front.events)-1])
+					require.Equal(t, `keepalive:expired {"reason":"idle","ms":0,"path":"/keepalive/"}`, front.events[len(front.events)-1])
 					for _, method := range b.methods() {
 						require.Equal(t, "GET", method)
 					}

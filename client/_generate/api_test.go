@@ -12,7 +12,7 @@ func TestPingEventHasTheWholeAnswer(t *testing.T) {
 		tb := b.open(page{cached: true})
 		b.sleep(time.Second)
 		require.Len(t, tb.events, 1)
-		require.Regexp(t, `^keepalive:ping {"idleMs":1200000,"lifetimeMs":43199\d\d\d,"data":"x"}$`, tb.events[0])
+		require.Regexp(t, `^keepalive:ping {"idleMs":1200000,"lifetimeMs":43199\d\d\d,"data":"x","path":"/keepalive/"}$`, tb.events[0])
 	})
 }
 

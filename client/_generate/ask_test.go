@@ -195,6 +195,7 @@ func TestTrouble(t *testing.T) {
 				require.LessOrEqual(t, len(b.asked), 40)
 				require.Empty(t, tb.events)
 				require.Empty(t, tb.errors)
+				require.Empty(t, tb.warned, "what is the endpoint's own is in the log of the server")
 				b.server = s.serve
 				b.sleep(90 * time.Second)
 				require.Equal(t, 1, tb.count("ping"), "within a quarter of what was left")

@@ -97,12 +97,16 @@ func (tb *tab) lock(name string, f goja.Callable) {
 	})
 }
 
-func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Callable) {
+func (tb *tab) fetch(url, method, body string, limit float64, resolve, reject goja.Callable) {
 	b := tb.b
-	b.asked = append(b.asked, asked{method, body, tb, b.now})
+	b.asked = append(b.asked, asked{url, method, body, tb, b.now})
 	timeout := time.Duration(limit) * time.Millisecond
 	b.after(10*time.Millisecond, nil, func() {
-		r := b.server(method, b.now)
+		server := b.server
+		if other := b.others[url]; other != nil {
+			server = other
+		}
+		r := server(method, b.now)
 		if r.delay < 0 || r.delay > timeout {
 			b.after(timeout, tb, func() { tb.level = 0; tb.call(reject) })
 			return
@@ -113,8 +117,28 @@ func (tb *tab) fetch(method, body string, limit float64, resolve, reject goja.Ca
 				tb.call(reject)
 				return
 			}
-			tb.call(resolve, r.status, r.body, r.retry)
+			tb.call(resolve, r.status, r.body, r.retry, r.foreign)
 		})
+	})
+}
+
+// load answers a request for the document with the dialogs.
+func (tb *tab) load(url string, onLoad goja.Callable) {
+	tb.loads = append(tb.loads, url)
+	if script := tb.b.dialogs; script != nil {
+		tb.b.after(10*time.Millisecond, tb, func() { tb.level = 0; tb.call(onLoad, *script) })
+	}
+}
+
+func (tb *tab) importModule(url string, resolve, reject goja.Callable) {
+	tb.imports = append(tb.imports, url)
+	tb.b.after(10*time.Millisecond, tb, func() {
+		tb.level = 0
+		if tb.b.importsFail {
+			tb.call(reject)
+			return
+		}
+		tb.call(resolve)
 	})
 }
 

@@ -36,13 +36,18 @@ type browser struct {
 	lag     time.Duration // until other tabs see a write
 	locks   map[string]*tab
 	server  func(method string, at time.Time) reply
+	others  map[string]func(method string, at time.Time) reply // by the address of their pings
 	asked   []asked
 	noLocks bool
 	blocked string // how localStorage misbehaves: "throws", "ignores", or nothing
+
+	dialogs     *string // the script that the document of the dialogs names; nil: no document comes
+	importsFail bool
 }
 
 // asked is a request that left a tab.
 type asked struct {
+	url    string
 	method string
 	body   string
 	tab    *tab
@@ -51,10 +56,11 @@ type asked struct {
 
 // reply is an answer of the server, or, with status 0, a network error. A negative delay means that none ever comes.
 type reply struct {
-	status int
-	body   string
-	retry  string // Retry-After
-	delay  time.Duration
+	status  int
+	body    string
+	retry   string // Retry-After
+	delay   time.Duration
+	foreign bool // something else than the endpoints answers, so that the header Keepalive is missing
 }
 
 type tab struct {
@@ -70,8 +76,11 @@ type tab struct {
 	timers  map[int]bool
 	events  []string // the script's events, "name detail"
 	errors  []string // console.error
+	warned  []string // console.warn
 	debug   []string // console.debug, without the objects
 	loads   []string // documents asked for
+	imports []string // modules asked for
+	dialogs []string // the ids of dialogs that were opened
 	beacons []beacon
 }
 
@@ -104,12 +113,13 @@ const (
 
 func newBrowser(t *testing.T, script string, server func(method string, at time.Time) reply) *browser {
 	return &browser{
-		t: t, script: script, server: server,
-		rng:   rand.New(rand.NewPCG(1, 2)),
-		now:   time.UnixMilli(now),
-		disk:  map[string]string{},
-		locks: map[string]*tab{},
-		lag:   5 * time.Millisecond,
+		t: t, server: server,
+		script: strings.ReplaceAll(script, "import(", "importModule("), // goja does not know import
+		rng:    rand.New(rand.NewPCG(1, 2)),
+		now:    time.UnixMilli(now),
+		disk:   map[string]string{},
+		locks:  map[string]*tab{},
+		lag:    5 * time.Millisecond,
 	}
 }
 
@@ -169,7 +179,9 @@ func (b *browser) open(p page) *tab {
 			tb.beacons = append(tb.beacons, beacon{way: way, url: url})
 			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
-		"load": func(url string) { tb.loads = append(tb.loads, url) },
+		"load":   tb.load,
+		"import": tb.importModule,
+		"dialog": func(id string) { tb.dialogs = append(tb.dialogs, id) },
 		"debug": func(call goja.FunctionCall) goja.Value {
 			line := ""
 			for _, a := range call.Arguments {
@@ -181,6 +193,7 @@ func (b *browser) open(p page) *tab {
 			return nil
 		},
 		"error":        func(message string) { tb.errors = append(tb.errors, message) },
+		"warn":         func(message string) { tb.warned = append(tb.warned, message) },
 		"getItem":      tb.getItem,
 		"setItem":      tb.setItem,
 		"setTimeout":   tb.setTimeout,

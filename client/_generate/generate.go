@@ -25,14 +25,17 @@ const debugBanner = `// The readable keepalive script, which logs each decision.
 // bundle is a script to make.
 type bundle struct {
 	file     string // below clientDir
+	entry    string // the module that starts it, below clientDir
+	module   bool   // exports what its entry does; the others are classic scripts
 	debug    bool   // logs each decision, and is readable
 	presence bool   // reports the page to package presence
 }
 
 var bundles = []bundle{
-	{file: "keepalive.min.js"},
-	{file: "presence.min.js", presence: true},
-	{file: "keepalive.debug.js", debug: true, presence: true},
+	{file: "keepalive.min.js", entry: "src/main.js"},
+	{file: "presence.min.js", entry: "src/main.js", presence: true},
+	{file: "keepalive.debug.js", entry: "src/main.js", debug: true, presence: true},
+	{file: "dialog.min.js", entry: "src/dialog.js", module: true},
 }
 
 func main() {
@@ -60,9 +63,9 @@ func run() error {
 	return nil
 }
 
-// build makes one classic script of the modules.
+// build makes one script of the modules.
 func build(b bundle) ([]byte, error) {
-	options := buildOptions("src/main.js", b.debug, b.presence)
+	options := buildOptions(b)
 	if b.debug {
 		options.Banner = map[string]string{"js": debugBanner}
 	} else {
@@ -85,17 +88,21 @@ func minify(options *api.BuildOptions) {
 
 // buildOptions is what all bundles have in common. __DEBUG__ and __PRESENCE__ are constants in them, so that esbuild
 // leaves out what is only reached with the other value.
-func buildOptions(entry string, debug, presence bool) api.BuildOptions {
+func buildOptions(b bundle) api.BuildOptions {
+	format := api.FormatIIFE
+	if b.module {
+		format = api.FormatESModule
+	}
 	return api.BuildOptions{
-		EntryPoints: []string{entry},
+		EntryPoints: []string{b.entry},
 		Bundle:      true,
-		Format:      api.FormatIIFE,
+		Format:      format,
 		Target:      api.ES2020,
 		Charset:     api.CharsetUTF8,
 		TreeShaking: api.TreeShakingTrue,
 		Define: map[string]string{
-			"__DEBUG__":    strconv.FormatBool(debug),
-			"__PRESENCE__": strconv.FormatBool(presence),
+			"__DEBUG__":    strconv.FormatBool(b.debug),
+			"__PRESENCE__": strconv.FormatBool(b.presence),
 		},
 	}
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -10,29 +8,26 @@ import (
 )
 
 func TestGone(t *testing.T) {
-	for _, status := range []int{http.StatusUnauthorized, http.StatusGone, http.StatusFound} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			each(t, func(t *testing.T, b *browser, s *session) {
-				b.server = func(string, time.Time) reply { return reply{status: status} }
-				for i := range 5 {
-					b.open(page{hidden: i > 0})
-				}
-				b.sleep(3 * time.Hour)
-				require.Equal(t, []string{"POST", "POST"}, b.methods())
-				require.Equal(t, time.Second, b.asked[1].at.Sub(b.asked[0].at).Truncate(100*time.Millisecond))
-				for _, tb := range b.tabs {
-					require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0}`}, tb.events)
-					tb.show(false)
-					tb.show(true)
-				}
-				b.sleep(time.Minute)
-				require.Len(t, b.asked, 2)
-				for _, tb := range b.tabs {
-					require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0}`}, tb.events)
-				}
-			})
-		})
-	}
+	each(t, func(t *testing.T, b *browser, s *session) {
+		b.server = func(string, time.Time) reply { return reply{status: 401} }
+		for i := range 5 {
+			b.open(page{hidden: i > 0})
+		}
+		b.sleep(3 * time.Hour)
+		require.Equal(t, []string{"POST", "POST"}, b.methods())
+		require.Equal(t, time.Second, b.asked[1].at.Sub(b.asked[0].at).Truncate(100*time.Millisecond))
+		for _, tb := range b.tabs {
+			require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0,"path":"/keepalive/"}`}, tb.events)
+			tb.show(false)
+			tb.show(true)
+		}
+		b.sleep(time.Minute)
+		require.Len(t, b.asked, 2)
+		for _, tb := range b.tabs {
+			require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0,"path":"/keepalive/"}`}, tb.events)
+			require.Empty(t, tb.warned)
+		}
+	})
 }
 
 func TestGoneOnlyOnce(t *testing.T) {
@@ -79,8 +74,8 @@ func TestSignOutReachesTheOthers(t *testing.T) {
 		back.show(true)
 		b.sleep(2 * time.Second)
 		require.Equal(t, []string{"GET", "GET"}, b.methods())
-		require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0}`}, back.events)
-		require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0}`}, other.events)
+		require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0,"path":"/keepalive/"}`}, back.events)
+		require.Equal(t, []string{`keepalive:expired {"reason":"","ms":0,"path":"/keepalive/"}`}, other.events)
 	})
 }
 

@@ -18,7 +18,7 @@ func TestWarningBeforeTheLifetimeEnds(t *testing.T) {
 		require.Zero(t, front.count("warning"))
 		b.sleep(3 * time.Second)
 		require.Equal(t, 1, front.count("warning"))
-		require.Regexp(t, `keepalive:warning {"reason":"lifetime","ms":1(19|20)\d\d\d}`, strings.Join(front.events, "\n"))
+		require.Regexp(t, `keepalive:warning {"reason":"lifetime","ms":1(19|20)\d\d\d,"path":"/keepalive/"}`, strings.Join(front.events, "\n"))
 		require.Equal(t, "GET", b.asked[len(b.asked)-1].method)
 		b.sleep(2*time.Minute + 5*time.Second)
 		for _, tb := range b.tabs {
@@ -89,7 +89,7 @@ func TestWarningOfTheIdleEnd(t *testing.T) {
 		b.sleep(18*time.Minute + 30*time.Second)
 		require.Equal(t, 2, front.count("warning"), "the next time it comes again")
 		b.sleep(2 * time.Minute)
-		require.Contains(t, front.events, `keepalive:expired {"reason":"idle","ms":0}`)
+		require.Contains(t, front.events, `keepalive:expired {"reason":"idle","ms":0,"path":"/keepalive/"}`)
 	})
 }
 

@@ -190,7 +190,7 @@ func planVariants(t *testing.T) map[string]*goja.Runtime {
 	t.Helper()
 	engines := map[string]*goja.Runtime{}
 	for name, debug := range map[string]bool{"debug": true, "silent": false} {
-		options := buildOptions("src/plan.js", debug, false)
+		options := buildOptions(bundle{entry: "src/plan.js", debug: debug})
 		options.GlobalName = "planModule"
 		code, err := bundleModule(options)
 		require.NoError(t, err)

@@ -2,7 +2,7 @@
 
 document.addEventListener('keepalive:ping', ({ detail }) => {
 	const left: number = Math.min(detail.idleMs, detail.lifetimeMs);
-	console.log(left, detail.data);
+	console.log(left, detail.data, detail.path);
 });
 
 document.addEventListener('keepalive:warning', (event) => {
@@ -19,8 +19,8 @@ document.addEventListener('keepalive:expired', ({ detail }) => {
 
 addEventListener('DOMContentLoaded', () => {
 	document.addEventListener('keepalive:resumed', ({ detail }) => {
-		const nothing: null = detail;
-		console.log(nothing);
+		const whose: KeepaliveSource = detail;
+		if (whose.path === '/admin/keepalive/') console.log('signed in again');
 	});
 	document.addEventListener('keepalive:logout', (event) => event.preventDefault());
 });
@@ -35,6 +35,10 @@ window.keepalive?.stop();
 
 // @ts-expect-error: a page reads the state and does not write it
 keepalive.state.gone = false;
+document.addEventListener('keepalive:logout', ({ detail }) => {
+	// @ts-expect-error: it says whose it is, and nothing else
+	console.log(detail.path, detail.reason);
+});
 // @ts-expect-error: there is no such reason
 const unknown: KeepaliveEnd = 'logout';
 console.log(unknown);

@@ -5,6 +5,7 @@
 import { noteInput } from './activity.js';
 import { dispatch } from './api.js';
 import { config, pingURL, sharedKey } from './config.js';
+import { forgetFault, reportFault } from './fault.js';
 import { numberOrZero } from './plan.js';
 import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
 import { decide, setLook, setStay, wantsStay } from './tab.js';
@@ -39,7 +40,8 @@ const claimWithLock = () => {
  * @typedef {(reason: string) => void} Halt stops for good
  *
  * @typedef {object} Reply
- * @property {number} [status] missing after a timeout or an error of the network
+ * @property {number} [status] missing after a timeout or an error of the network; 0 for a redirect, which is not followed
+ * @property {boolean} [isOurs] whether the endpoint answered, rather than something on the way to it
  * @property {string|null} [retryAfter]
  * @property {KeepaliveAnswer|null} [answer]
  */
@@ -54,7 +56,12 @@ const send = async (method, body) => {
 			signal: AbortSignal.timeout?.(REQUEST_TIMEOUT),
 		});
 		const answer = await response.json().catch(() => null);
-		return { status: response.status, retryAfter: response.headers.get('retry-after'), answer };
+		return {
+			status: response.status,
+			isOurs: response.headers.has('keepalive'),
+			retryAfter: response.headers.get('retry-after'),
+			answer,
+		};
 	} catch {
 		return {};
 	}
@@ -101,10 +108,10 @@ const request = async (method, tick, halt, isSecond) => {
 	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
 	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
 	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
-	const { status, answer, retryAfter } = await send(method, body);
+	const { status, isOurs, answer, retryAfter } = await send(method, body);
 	if (__DEBUG__) console.debug('keepalive:', method, 'answered', status, answer);
-	// 0 is a redirect, which is not followed.
-	if (status === 0 || status === 401 || status === 410) {
+	// What stands in front of the server says 401 and 403 too, and means something else.
+	if (status === 401 && isOurs) {
 		if (isSecond) {
 			setStay(false);
 			setLook(false);
@@ -115,10 +122,12 @@ const request = async (method, tick, halt, isSecond) => {
 		updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
 		await sleep(CONFIRM_DELAY);
 		await request(method, tick, halt, true);
-	} else if (status === 403) {
+	} else if (status === 403 && isOurs) {
 		halt('403');
 	} else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
+		// Nobody else answers with these numbers, so they are believed without the mark: old servers do not send it.
 		saveAnswer(method, sentAt, answer);
+		forgetFault();
 		if (forStay) {
 			setStay(false);
 			noteInput(sentAt);
@@ -127,8 +136,8 @@ const request = async (method, tick, halt, isSecond) => {
 		setLook(false); // even if it was wanted just now: this is the answer
 		dispatch('keepalive:ping', answer);
 	} else {
-		// A body that is none of ours is not the server's word: a captive portal answers 200 with its own.
 		saveFailure(retryAfter);
+		if (status !== undefined && !isOurs) reportFault(status);
 	}
 };
 

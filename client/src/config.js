@@ -41,11 +41,17 @@ export const config = {
 	anonymous: 'anonymous' in data,
 };
 
+// All endpoints lie beside the script.
+const folder = new URL('.', script.src);
+
+/** The path of the endpoints' folder, which tells the scripts of several Managers in one page apart. */
+export const path = folder.pathname;
+
 /**
- * The address of an endpoint, all of which lie beside the script.
+ * The address of an endpoint.
  * @type {(name: string) => string}
  */
-export const endpoint = (name) => new URL(name, script.src).href;
+export const endpoint = (name) => folder.href + name;
 
 export const pingURL = endpoint('ping');
 

@@ -1,10 +1,11 @@
 // dialog.js draws one dialog at a time, with the time that is left in it.
-// It is given the address of the document that holds them, the id of the one to show, and what its buttons do.
-// It never decides what to show. It imports no module that has state, so that it can be bundled and loaded on its own.
+// It is given the document that holds them, the id of the one to show, and what its buttons do.
+// It never decides what to show. It is a script of its own, so it imports no module that has state, and what it exports is a
+// contract: after an update, a page with the script of before loads it.
 
 import { LAST_SPEECH, SECOND, SPEECH_INTERVAL } from './times.js';
 
-/** @type {Document|undefined} one dialog for each id, in the page's language, ready to be shown */
+/** @type {Document} one dialog for each id, in the page's language, ready to be shown */
 let dialogs;
 /** @type {HTMLElement|undefined} the element in the page that holds the dialog, while one is open */
 let host;
@@ -16,25 +17,11 @@ let lastSpeech;
 /** @type {(selector: string) => HTMLElement} */
 const find = (selector) => /** @type {HTMLElement} */ (dialog.querySelector(selector));
 
-export const hasDialogs = () => Boolean(dialogs);
-
 export const isDialogOpen = () => Boolean(host);
 
-/**
- * Loads the dialogs. Where that fails nothing happens, and it can be tried again.
- * @type {(url: string, onLoad: () => void) => void}
- */
-export const loadDialogs = (url, onLoad) => {
-	const request = new XMLHttpRequest();
-	request.open('GET', url);
-	request.responseType = 'document'; // which Trusted Types allow
-	request.onload = () => {
-		// A proxy's page, or one to sign in, is not it.
-		if (!request.responseXML?.getElementById('gone')) return;
-		dialogs = request.responseXML;
-		onLoad();
-	};
-	request.send();
+/** @param {Document} page the document with the dialogs */
+export const setDocument = (page) => {
+	dialogs = page;
 };
 
 export const closeDialog = () => {
@@ -67,8 +54,8 @@ const connectButtons = (onStay, onSignOut) => {
  * @type {(id: string, onStay: () => void, onSignOut: () => boolean) => void}
  */
 export const openDialog = (id, onStay, onSignOut) => {
-	const template = dialogs?.getElementById(id);
-	if (!dialogs || !template) return;
+	const template = dialogs.getElementById(id);
+	if (!template) return;
 	dialog = /** @type {HTMLDialogElement} */ (document.importNode(template, true));
 	connectButtons(onStay, onSignOut);
 	lastSpeech = Infinity;
@@ -107,3 +94,6 @@ export const showTimeLeft = (ms, isOffline) => {
 	if (speech !== lastSpeech) find('[role=status]').textContent = text.textContent;
 	lastSpeech = speech;
 };
+
+// For pages that may not import it, and have a tag for it instead.
+Reflect.set(window, Symbol.for(import.meta.url), { setDocument, isDialogOpen, openDialog, closeDialog, showTimeLeft });

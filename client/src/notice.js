@@ -1,12 +1,13 @@
 // notice.js decides what the user is told: that the session is about to end, has ended, or is there again.
 // It is given each step of the plan, and what to do when the user answers the warning.
-// It never asks the server, and never draws: the events go through api.js, the dialogs through dialog.js.
+// It never asks the server, and never draws: the events go through api.js, the dialogs through dialog.js,
+// which loader.js loads.
 
 /** @import { Step } from './plan.js' */
 
 import { dispatch, runningIn } from './api.js';
 import { config, endpoint } from './config.js';
-import { closeDialog, hasDialogs, isDialogOpen, loadDialogs, openDialog, showTimeLeft } from './dialog.js';
+import { loadDialogs, loadedDialogs } from './loader.js';
 import { setLook, stopTab, takesPart } from './tab.js';
 
 /** @type {''|KeepaliveEnd|'gone'} what the user was told last, or knows: a page without a session was sent as such */
@@ -20,10 +21,12 @@ export const isUserAsked = () => notice !== '' && !isDialogDue;
 /** Reports whether the user was told, or knows, that there is no session. */
 export const isSignedOut = () => notice === 'gone';
 
+export const isDialogOpen = () => Boolean(loadedDialogs()?.isDialogOpen());
+
 /** Takes a dialog off the page. */
 export const dismissNotice = () => {
 	isDialogDue = false;
-	closeDialog();
+	loadedDialogs()?.closeDialog();
 };
 
 /** Notes that the page on screen is one without a session, so that nobody need be told. */
@@ -61,16 +64,17 @@ const dispatchNotice = ({ gone, reason }, ms) => {
 	} else if (reason) {
 		isDialogDue = dispatch('keepalive:warning', { reason, ms });
 	} else {
-		dispatch('keepalive:resumed', null);
+		dispatch('keepalive:resumed');
 	}
 	isDialogDue &&= takesPart(); // a listener may have called keepalive.stop()
 };
 
 /** @type {(step: Step, tick: () => void, stay: () => void) => void} */
 const drawDialog = ({ gone, reason }, tick, stay) => {
-	if (!hasDialogs()) return prepareDialogs(tick);
+	const dialogs = loadedDialogs();
+	if (!dialogs) return prepareDialogs(tick);
 	isDialogDue = false;
-	openDialog(notice + (gone ? reason : ''), stay, () => dispatch('keepalive:logout', null));
+	dialogs.openDialog(notice + (gone ? reason : ''), stay, () => dispatch('keepalive:logout'));
 	if (gone && config.blank) stopTab(); // there is nothing left to go on with
 };
 
@@ -89,5 +93,5 @@ export const announce = (step, tick, stay) => {
 		dispatchNotice(step, ms);
 	}
 	if (isDialogDue && !isShownByParent()) drawDialog(step, tick, stay);
-	if (isDialogOpen() && !step.gone) showTimeLeft(ms, step.failing);
+	if (isDialogOpen() && !step.gone) loadedDialogs()?.showTimeLeft(ms, step.failing);
 };

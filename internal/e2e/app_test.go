@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,41 +36,10 @@ const pageHTML = `<!doctype html>
 </html>
 `
 
-// recorder keeps what happens to the page, for the test to ask.
-const recorder = webdriver.Recorder + `
-window.recorded = [];
-for (const name of ['keepalive:ping', 'keepalive:warning', 'keepalive:expired', 'keepalive:resumed', 'keepalive:logout', 'pageshow'])
-	addEventListener(name, event =>
-		recorded.push({ name, at: Date.now(), hidden: document.hidden, persisted: !!event.persisted, detail: event.detail }));
-`
-
-// event is what recorder keeps.
-type event struct {
-	Name      string
-	At        int64 // ms since 1970
-	Hidden    bool
-	Persisted bool
-	Detail    struct {
-		Reason string
-		Data   any
-	}
-}
-
-func (e event) time() time.Time { return time.UnixMilli(e.At) }
-
-// events returns the current page's events of a name.
-func events(b *webdriver.Browser, name string) []event {
-	return webdriver.Script[[]event](b, "return recorded.filter(event => event.name === arguments[0])", name)
-}
-
-// ping is a request to the ping endpoint, as the server saw it.
-type ping struct {
-	at         time.Time
-	method     string
-	body       string
-	status     int
-	retryAfter string
-}
+const (
+	pingPath  = "/keepalive/ping"
+	framePath = "/keepalive/frame"
+)
 
 // app is a web app that uses the library, on a port of its own.
 type app struct {
@@ -80,9 +48,20 @@ type app struct {
 	down atomic.Bool // the store fails
 
 	noDialogs atomic.Bool // a proxy answers for them, with a page of its own
+	noLocks   atomic.Bool // pages believe in a browser without Web Locks
 
 	mu   sync.Mutex
-	seen []ping
+	seen []request
+}
+
+// request is what the server saw of a request.
+type request struct {
+	start, end         time.Time // of the answer
+	method, path, body string
+	header             http.Header
+	status             int
+	retryAfter         string
+	expiry             time.Time // of the session after a ping; zero when there is none
 }
 
 func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepalive.Config)) *app {
@@ -114,31 +93,50 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 	mux.HandleFunc("/recorder.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = fmt.Fprint(w, recorder)
+		if a.noLocks.Load() {
+			_, _ = fmt.Fprint(w, "Object.defineProperty(navigator, 'locks', {value: undefined});")
+		}
 	})
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
-	handler := km.LoadAndSave(mux)
-	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+
+	outside := http.NewServeMux()
+	outside.Handle("/", km.LoadAndSave(mux))
+	outside.HandleFunc("/scripted", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprint(w, scriptedHTML)
+	})
+	a.Server = httptest.NewServer(a.record(outside))
+	t.Cleanup(a.Close)
+	return a
+}
+
+// record keeps what the app is asked for.
+func (a *app) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.noDialogs.Load() && r.URL.Path == "/keepalive/dialog" {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = fmt.Fprint(w, "<!doctype html><title>Bad gateway</title>")
+			return
+		}
+		seen := request{start: time.Now(), method: r.Method, path: r.URL.Path, header: r.Header.Clone()}
 		noted := &statusWriter{w, http.StatusOK}
 		var body bytes.Buffer
 		r.Body = struct {
 			io.Reader
 			io.Closer
 		}{io.TeeReader(r.Body, &body), r.Body}
-		if a.noDialogs.Load() && r.URL.Path == km.Path()+"dialog" {
-			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(http.StatusBadGateway)
-			_, _ = fmt.Fprint(w, "<!doctype html><title>Bad gateway</title>")
-			return
+		next.ServeHTTP(noted, r)
+
+		seen.body, seen.status, seen.retryAfter = body.String(), noted.status, w.Header().Get("Retry-After")
+		if cookie, err := r.Cookie(a.sm.Cookie.Name); err == nil && r.URL.Path == pingPath {
+			seen.expiry, _, _ = a.sm.Store.(keepalive.Store).Expiry(r.Context(), cookie.Value) // which fails with the store
 		}
-		handler.ServeHTTP(noted, r)
-		if r.URL.Path == km.Path()+"ping" {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.seen = append(a.seen, ping{time.Now(), r.Method, body.String(), noted.status, w.Header().Get("Retry-After")})
-		}
-	}))
-	t.Cleanup(a.Close)
-	return a
+		seen.end = time.Now()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.seen = append(a.seen, seen)
+	})
 }
 
 // page answers with the policy that the address asks for.
@@ -150,15 +148,28 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(w, pageHTML)
 }
 
-// pings returns the pings since a time.
-func (a *app) pings(since time.Time) []ping {
+// requests returns those that began after a time and whose path begins so.
+func (a *app) requests(prefix string, since time.Time) (found []request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	i := slices.IndexFunc(a.seen, func(p ping) bool { return p.at.After(since) })
-	if i < 0 {
-		return nil
+	for _, r := range a.seen {
+		if strings.HasPrefix(r.path, prefix) && r.start.After(since) {
+			found = append(found, r)
+		}
 	}
-	return slices.Clone(a.seen[i:])
+	return found
+}
+
+func (a *app) pings(since time.Time) []request { return a.requests(pingPath, since) }
+
+// posts are the pings that extended the session, or tried to.
+func (a *app) posts(since time.Time) (posts []request) {
+	for _, p := range a.pings(since) {
+		if p.method == http.MethodPost {
+			posts = append(posts, p)
+		}
+	}
+	return posts
 }
 
 // login opens a page with a new session in the current tab and returns the session's token.
@@ -188,12 +199,35 @@ func (a *app) alive(t *testing.T, token string) bool {
 	return found
 }
 
+// expiry asks the store when the session ends if nothing extends it.
+func (a *app) expiry(t *testing.T, token string) time.Time {
+	t.Helper()
+	expiry, found, err := a.sm.Store.(keepalive.Store).Expiry(t.Context(), token)
+	require.NoError(t, err)
+	require.True(t, found, "the session has ended")
+	return expiry
+}
+
 // staysAlive fails if the session ends within a time.
 func (a *app) staysAlive(t *testing.T, token string, d time.Duration) {
 	t.Helper()
-	for start := time.Now(); time.Since(start) < d; time.Sleep(100 * time.Millisecond) {
-		require.True(t, a.alive(t, token), "the session ended after %v", time.Since(start))
-	}
+	never(t, d, "the session has ended", func() bool { return !a.alive(t, token) })
+}
+
+// waitForPosts waits until pages have tried to extend the session n times since a time. The session must not end.
+func (a *app) waitForPosts(t *testing.T, token string, since time.Time, n int) []request {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d pings", n), func() bool {
+		require.True(t, a.alive(t, token), "the session has ended")
+		return len(a.posts(since)) >= n
+	})
+	return a.posts(since)
+}
+
+// waitForEnd waits until the session has ended.
+func (a *app) waitForEnd(t *testing.T, token string) {
+	t.Helper()
+	eventually(t, "the session ends", func() bool { return !a.alive(t, token) })
 }
 
 // statusWriter notes the status.

@@ -15,13 +15,25 @@ import (
 
 	"github.com/seed4a306b22/keepalive/internal/e2e/npm"
 	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/seed4a306b22/keepalive/internal/watchdog"
 	"github.com/stretchr/testify/require"
 )
 
 const (
 	examples    = "../../examples"
-	exampleIdle = 6 * time.Second
+	exampleIdle = idle
 )
+
+func TestExamples(t *testing.T) {
+	runInBrowsers(t, []browserTest{
+		{name: "demo", run: testDemo},
+		{name: "turbo", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "turbo") }},
+		{name: "htmx", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "htmx") }},
+		{name: "spa", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "spa") }},
+		{name: "csrf", run: testCSRF},
+		{name: "presence", run: testPresence},
+	})
+}
 
 // libraries are what the examples load from a CDN.
 var libraries = []struct{ example, pkg, version, path, integrity string }{
@@ -29,7 +41,7 @@ var libraries = []struct{ example, pkg, version, path, integrity string }{
 	{"htmx", npm.HTMX, npm.HTMXVersion, npm.HTMXPath, npm.HTMXIntegrity},
 }
 
-// What is tested here is what the examples name.
+// The versions that are tested here are those that the examples name.
 func TestLibraries(t *testing.T) {
 	for _, l := range libraries {
 		t.Run(l.example, func(t *testing.T) {
@@ -42,14 +54,15 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
-// start builds and runs an example, and returns its address.
-func start(t *testing.T, example string) string {
+// startExample builds and runs an example, and returns its address.
+func startExample(t *testing.T, example string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), example)
+	folder := watchdog.New(t)
+	program := filepath.Join(folder.Path, example)
 	build := exec.Command("go", "build", "-o", program, ".")
 	build.Dir = filepath.Join(examples, example) // which may be a module of its own
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	build.Stdout, build.Stderr = t.Output(), t.Output()
+	require.NoError(t, folder.Run(build))
 
 	args := []string{"-addr", "localhost:0", "-idle", exampleIdle.String()}
 	for _, l := range libraries {
@@ -67,20 +80,16 @@ func start(t *testing.T, example string) string {
 	stdout, err := run.StdoutPipe()
 	require.NoError(t, err)
 	run.Stderr = t.Output()
-	require.NoError(t, run.Start())
-	t.Cleanup(func() {
-		_ = run.Process.Kill()
-		_ = run.Wait() // it was killed
-	})
+	require.NoError(t, folder.Start(run))
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
 	return strings.TrimSuffix(strings.Fields(line)[1], ":") // Open http://…
 }
 
-// page waits for a page of an example, and for its library to have finished with it.
-func page(t *testing.T, b *webdriver.Browser, title string) {
+// waitForPage waits for a page of an example, and for its library to have finished with it.
+func waitForPage(t *testing.T, b *webdriver.Browser, title string) {
 	t.Helper()
-	within(t, 3*slack, "the page "+title, func() bool {
+	eventually(t, "the page "+title, func() bool {
 		return webdriver.Script[bool](b, `
 			const busy = '[data-turbo-preview], [aria-busy=true], .htmx-request, .htmx-swapping, .htmx-settling';
 			return !document.querySelector(busy) &&
@@ -88,10 +97,10 @@ func page(t *testing.T, b *webdriver.Browser, title string) {
 	})
 }
 
-// user waits until a page says that somebody is signed in, or nobody.
-func user(t *testing.T, b *webdriver.Browser, name string) {
+// waitForUser waits until a page shows who is signed in, "" for nobody.
+func waitForUser(t *testing.T, b *webdriver.Browser, name string) {
 	t.Helper()
-	within(t, 3*slack, "the user is "+name, func() bool {
+	eventually(t, "the user is "+name, func() bool {
 		return webdriver.Script[bool](b, "return (document.querySelector('#user')?.textContent ?? '') === arguments[0]", name)
 	})
 }
@@ -99,34 +108,28 @@ func user(t *testing.T, b *webdriver.Browser, name string) {
 func signIn(t *testing.T, b *webdriver.Browser) {
 	t.Helper()
 	b.Click(`header a[href$="sign-in"]`)
-	page(t, b, "Sign in")
+	waitForPage(t, b, "Sign in")
 	webdriver.Script[any](b, "document.querySelector('#name').value = ''") // a single-page app keeps the name
 	b.SendKeys("#name", "Ann")
 	b.Press(webdriver.Enter)
-	user(t, b, "Ann")
+	waitForUser(t, b, "Ann")
 }
-
-func testTurbo(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "turbo") }
-func testHTMX(t *testing.T, b *webdriver.Browser)  { testSoftNavigation(t, b, "htmx") }
-func testSPA(t *testing.T, b *webdriver.Browser)   { testSoftNavigation(t, b, "spa") }
 
 // The window is loaded once: what was recorded would be gone after a second time.
 func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
-	b.Navigate(start(t, example))
-	page(t, b, "Home")
+	b.Navigate(startExample(t, example))
+	waitForPage(t, b, "Home")
+	requests := webdriver.Script[int](b, "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/keepalive/ping')).length")
+	require.Zero(t, requests, "nobody is signed in")
 	webdriver.Script[any](b, recorder+"window.first = keepalive")
 	visit := func(title string) {
 		t.Helper()
 		b.Click(`nav a[href$="` + strings.ToLower(title) + `"]`)
-		page(t, b, title)
+		waitForPage(t, b, title)
 	}
 	pinged := func() {
 		t.Helper()
-		before := len(events(b, "keepalive:ping"))
-		within(t, exampleIdle+slack, "keepalive:ping", func() bool { return len(events(b, "keepalive:ping")) > before })
-	}
-	requests := func() int {
-		return webdriver.Script[int](b, "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/keepalive/ping')).length")
+		waitForEvent(t, b, "keepalive:ping", len(events(b, "keepalive:ping"))+1)
 	}
 	oneScript := func() {
 		t.Helper()
@@ -134,70 +137,67 @@ func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 		require.Empty(t, events(b, "keepalive:expired"))
 	}
 
-	require.Zero(t, requests(), "nobody is signed in")
 	signIn(t, b)
 	pinged()
 	for _, title := range []string{"About", "Note", "About", "Note", "About", "Note"} {
 		visit(title)
 	}
-	before := requests()
 	b.SendKeys("textarea", "It was")
-	time.Sleep(2*exampleIdle + slack)
-	count := requests() - before
-	t.Logf("%d pings in %v", count, 2*exampleIdle+slack)
-	require.GreaterOrEqual(t, count, 2)
-	require.LessOrEqual(t, count, 7, "more than one page makes")
+	pinged()
+	pinged()
+	posts := sentPosts(b)
+	for i, p := range posts[1:] {
+		require.Greater(t, p.time().Sub(posts[i].time()), exampleIdle*45/100-near, "more than one page sends")
+	}
 	oneScript()
 
-	// The server knows the session still.
+	// The session is still alive.
 	webdriver.Script[any](b, "document.querySelector('textarea').old = true")
 	b.Click("main form:has(textarea) button")
-	within(t, 3*slack, "saved", func() bool {
+	eventually(t, "saved", func() bool {
 		return webdriver.Script[bool](b, `
 			return document.querySelector('#message')?.textContent === 'Saved.' || !document.querySelector('textarea')?.old`)
 	})
-	page(t, b, "Note")
+	waitForPage(t, b, "Note")
 	visit("About")
 	webdriver.Script[any](b, "history.back()")
-	page(t, b, "Note")
-	within(t, 3*slack, "what was saved", func() bool {
+	waitForPage(t, b, "Note")
+	eventually(t, "what was saved", func() bool {
 		return webdriver.Script[string](b, "return document.querySelector('textarea').value") == "It was"
 	})
 	webdriver.Script[any](b, "history.forward()")
-	page(t, b, "About")
+	waitForPage(t, b, "About")
 	pinged()
 	oneScript()
 
-	// Whoever signs out here knows that.
+	// Signing out is no surprise, so there is no dialog.
 	silent := func(d time.Duration) {
 		t.Helper()
-		for began := time.Now(); time.Since(began) < d; time.Sleep(100 * time.Millisecond) {
-			require.False(t, shown(b).Open, "%+v", shown(b))
-		}
+		never(t, d, "a dialog", func() bool { return readDialog(b).Open })
 	}
 	b.Click(".who button")
-	user(t, b, "")
-	silent(slack)
-	before = requests()
+	waitForUser(t, b, "")
+	silent(onItsWay)
+	before := len(events(b, "sent"))
 	webdriver.Script[any](b, "history.back()")
-	silent(exampleIdle)
-	user(t, b, "")
-	require.Equal(t, before, requests(), "nobody is signed in")
+	silent(exampleIdle/2 + time.Second) // longer than between two pings
+	waitForUser(t, b, "")
+	require.Len(t, events(b, "sent"), before, "nobody is signed in")
 
 	signIn(t, b)
 	pinged()
 	pinged()
-	require.False(t, shown(b).Open)
+	require.False(t, readDialog(b).Open)
 	require.True(t, webdriver.Script[bool](b, "return first === keepalive"), "the script has begun anew")
 }
 
 // A form that was open while its token changed is accepted.
 func testCSRF(t *testing.T, b *webdriver.Browser) {
-	address := start(t, "csrf")
+	address := startExample(t, "csrf")
 	b.Navigate(address)
 	signIn(t, b)
 	b.Click(`nav a[href="/note"]`)
-	page(t, b, "Note")
+	waitForPage(t, b, "Note")
 	b.SendKeys("textarea", "It was")
 	token := func() string {
 		return webdriver.Script[string](b, "return document.querySelector('main input[type=hidden]').value")
@@ -208,32 +208,32 @@ func testCSRF(t *testing.T, b *webdriver.Browser) {
 	b.Navigate(address + "/sign-in")
 	b.SendKeys("#name", "Ann")
 	b.Press(webdriver.Enter)
-	page(t, b, "Home")
+	waitForPage(t, b, "Home")
 
 	b.SwitchTo(first)
-	old := token()
-	within(t, exampleIdle+slack, "a new token", func() bool { return token() != old })
+	old := token() // each ping brings another, as they are masked
+	eventually(t, "a new token", func() bool { return token() != old })
 	b.Click("main button")
-	within(t, 3*slack, "what was saved", func() bool {
+	eventually(t, "what was saved", func() bool {
 		return webdriver.Script[bool](b, "return document.querySelector('textarea')?.defaultValue === 'It was'")
 	})
-	user(t, b, "Ann")
+	waitForUser(t, b, "Ann")
 }
 
-// The first thing that one sees of this project.
+// The demo shows a form with keepalive beside one without it.
 func testDemo(t *testing.T, b *webdriver.Browser) {
-	b.Navigate(start(t, "demo"))
+	b.Navigate(startExample(t, "demo"))
 	b.SendKeys("input[name=name]", "Ann")
 	b.Press(webdriver.Enter)
-	within(t, slack, "the form", func() bool { return strings.HasSuffix(b.URL(), "/with/") })
+	eventually(t, "the form", func() bool { return strings.HasSuffix(b.URL(), "/with/") })
 	b.SendKeys("#story", "It was")
 	shows := func(text string) bool {
-		return webdriver.Script[bool](b, "return document.querySelector('main').innerText.includes(arguments[0])", text)
+		return webdriver.Script[bool](b, "return document.querySelector('main')?.innerText.includes(arguments[0]) ?? false", text)
 	}
-	within(t, exampleIdle+2*slack, "the end of the session without keepalive", func() bool { return shows("Ended after") })
-	time.Sleep(exampleIdle)
+	eventually(t, "the end of the session without keepalive", func() bool { return shows("Ended after") })
+	time.Sleep(exampleIdle / 2)
 	require.Empty(t, webdriver.Script[string](b, "return document.getElementById('silent').textContent"))
-	require.False(t, shown(b).Open)
+	require.False(t, readDialog(b).Open)
 	webdriver.Script[any](b, "setTimeout(() => document.querySelector('#claim button').click(), 100)")
-	within(t, 2*slack, "the claim has arrived", func() bool { return shows("Your claim of 2 words has arrived") })
+	eventually(t, "the claim has arrived", func() bool { return shows("Your claim of 2 words has arrived") })
 }

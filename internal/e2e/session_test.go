@@ -9,10 +9,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestSessions(t *testing.T) {
+	runInBrowsers(t, []browserTest{
+		{name: "open page", run: testOpenPage},
+		{name: "lifetime", run: testLifetime},
+		{name: "failing store", run: testFailingStore},
+		{name: "policies", run: testPolicies},
+		{name: "policy that blocks", run: testBlockingPolicy},
+		{name: "nobody active", run: testNobodyActive},
+		{name: "user active", run: testUserActive},
+		{name: "input in another tab", run: testInputInAnotherTab},
+		{name: "unattended", run: testUnattended},
+		{name: "no script", run: testNoScript},
+	})
+}
+
 func testOpenPage(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, idle, time.Hour)
 	token := a.login(t, b)
-	a.staysAlive(t, token, 4*idle)
+	for _, p := range a.waitForPosts(t, token, time.Time{}, 3) {
+		require.Equal(t, http.StatusOK, p.status)
+	}
 	require.NotEmpty(t, events(b, "keepalive:ping"))
 	require.Empty(t, events(b, "keepalive:expired"))
 
@@ -22,60 +39,48 @@ func testOpenPage(t *testing.T, b *webdriver.Browser) {
 	b.CloseWindow()
 	closed := time.Now()
 	b.SwitchTo(other)
-	time.Sleep(time.Until(closed.Add(idle + time.Second)))
-	require.False(t, a.alive(t, token), "the session of a closed page")
+	a.waitForEnd(t, token)
+	require.LessOrEqual(t, len(a.pings(closed)), 1, "a ping may have been on its way")
 }
 
+// Pings carry the session over its idle timeout, but not over its lifetime.
 func testLifetime(t *testing.T, b *webdriver.Browser) {
-	const lifetime = 10 * time.Second
-	a := newApp(t, 3*time.Second, lifetime)
+	a := newApp(t, idle, idle+idle/2)
 	token := a.login(t, b)
-	start := events(b, "pageshow")[0].time()
-	a.staysAlive(t, token, time.Until(start.Add(lifetime-2*time.Second)))
-	time.Sleep(time.Until(start.Add(lifetime)))
-	require.False(t, a.alive(t, token), "past the lifetime")
-	within(t, slack, "keepalive:expired", func() bool { return len(events(b, "keepalive:expired")) > 0 })
-	time.Sleep(slack)
-	require.Len(t, events(b, "keepalive:expired"), 1)
-	require.NotEmpty(t, events(b, "keepalive:ping"))
+	data, _, err := a.sm.Store.Find(token)
+	require.NoError(t, err)
+	deadline, _, err := a.sm.Codec.Decode(data)
+	require.NoError(t, err)
+	nearDeadline := deadline.Add(-time.Second) // when a ping has nothing to gain any more
+	eventually(t, "pings gain all that is left", func() bool { return a.expiry(t, token).After(nearDeadline) })
+	require.NotEmpty(t, a.posts(time.Time{}))
+	require.False(t, a.expiry(t, token).After(deadline))
+	a.waitForEnd(t, token)
+	require.True(t, time.Now().After(nearDeadline))
+	require.True(t, waitForExpired(t, b).time().After(nearDeadline))
+	never(t, 2*time.Second, "keepalive:expired again", func() bool { return len(events(b, "keepalive:expired")) != 1 })
 }
 
-func testFiveTabs(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, idle, time.Hour)
-	a.login(t, b)
-	one := a.interval(t, 3*idle)
-	for range 4 {
-		b.SwitchTo(b.NewWindow("tab"))
-		b.Navigate(a.URL + "/page")
-	}
-	five := a.interval(t, 6*idle) // long enough that one ping by chance is no third more
-	t.Logf("mean time between pings: %v with one tab, %v with five", one, five)
-	require.LessOrEqual(t, one.Seconds()/five.Seconds(), 1.3)
-}
-
-// interval is the mean time between two pings.
-func (a *app) interval(t *testing.T, d time.Duration) time.Duration {
-	t.Helper()
-	start := time.Now()
-	time.Sleep(d)
-	pings := a.pings(start)
-	require.Greater(t, len(pings), 2)
-	return pings[len(pings)-1].at.Sub(pings[0].at) / time.Duration(len(pings)-1)
-}
-
+// The user asks to stay and the page tries until it has an answer.
 func testFailingStore(t *testing.T, b *webdriver.Browser) {
-	const idle = 14 * time.Second // so long that the page can ask three times before the session has ended
+	const (
+		idle       = 30 * time.Second
+		retryAfter = 5 * time.Second
+	)
 	a := newApp(t, idle, time.Hour)
 	token := a.login(t, b)
-	failing := time.Now()
 	a.down.Store(true)
-	within(t, idle, "two pings", func() bool { return len(a.pings(failing)) > 1 })
-	for _, p := range a.pings(failing) {
+	failing := time.Now()
+	webdriver.Script[any](b, "keepalive.stay()")
+	eventually(t, "two pings", func() bool { return len(a.posts(failing)) > 1 })
+	failed := a.posts(failing)
+	for _, p := range failed {
 		require.Equal(t, http.StatusServiceUnavailable, p.status)
-		require.NotEmpty(t, p.retryAfter)
+		require.Equal(t, "5", p.retryAfter)
 	}
+	require.Greater(t, failed[1].start.Sub(failed[0].start), retryAfter)
 	a.down.Store(false)
-	within(t, idle, "keepalive:ping", func() bool { return len(events(b, "keepalive:ping")) > 0 })
+	waitForEvent(t, b, "keepalive:ping", 1)
 	require.True(t, a.alive(t, token))
 	require.Empty(t, events(b, "keepalive:expired"))
 }

@@ -189,6 +189,7 @@ func TestHijackCallsBeforeHeader(t *testing.T) {
 				require.Equal(t, "by hand: "+http.ErrHijacked.Error(), got.Raw)
 			} else {
 				require.NotContains(t, got.Raw, "by hand")
+				require.Contains(t, strings.Join(hooks.calls, " "), "AnswerError", "what the handler writes instead is dropped")
 			}
 			srv.Plain.Close() // which waits for the handler
 			require.Equal(t, 1, strings.Count(strings.Join(hooks.calls, " "), "BeforeHeader"))

@@ -1,5 +1,5 @@
-// Package inject puts an element into HTML pages while their handlers write
-// them. It knows where and how; its owner says what goes in, by Hooks.
+// Package inject puts an element into HTML pages while their handlers write them.
+// Hooks supply the element and receive the result.
 //
 // A Writer holds the header and the first bytes of a page until the insertion
 // point is known. Content-Length then stays exact, and everything behind that
@@ -21,24 +21,30 @@ import (
 type Insertion struct {
 	// Tag is the element that becomes the first one in head.
 	Tag []byte
-	// NonceAt is the place in Tag for a nonce attribute, which is written when
-	// the page's Content-Security-Policy has a nonce.
-	NonceAt int
+	// AttributesAt is the place in Tag for the attributes that the page's header
+	// asks for: a nonce (Content-Security-Policy) and Integrity (Integrity-Policy).
+	AttributesAt int
+	// Integrity is written only where the page's Integrity-Policy would block the
+	// tag without it. Everywhere else it would break a page whose script comes from
+	// an instance with another version. Empty for none.
+	Integrity string
+	// IntegrityElement follows Tag there: a script element with integrity of what the
+	// script would import without it.
+	IntegrityElement []byte
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
 
 	hash string // of all that, for ETag
 }
 
-// Hooks are what a Writer asks and tells its owner about one response, in the
-// goroutine that writes it.
+// Hooks supply what goes into one response, and receive the result. They are called
+// in the goroutine that writes it.
 type Hooks interface {
 	// BeforeHeader is called once, before the header goes out, and may change it.
 	// After an error the handler's response is dropped.
 	BeforeHeader(w http.ResponseWriter) error
 
-	// AnswerError answers in the handler's place after an error of BeforeHeader,
-	// unless the connection was hijacked.
+	// AnswerError answers in the handler's place after an error of BeforeHeader.
 	AnswerError(w http.ResponseWriter, err error)
 
 	// Insertion returns what goes into a page with header h, or nil and the
@@ -50,20 +56,31 @@ type Hooks interface {
 	// goes out, and nonce the one for which the tag was written, if any.
 	Inserted(h http.Header, nonce string)
 
-	// Skipped is called with the reason when an HTML page gets nothing. It is not
-	// called for other responses.
+	// Skipped is called with the reason when a response that may be HTML, by its type
+	// or for lack of one, gets nothing.
 	Skipped(reason string)
 }
 
-// tagFor returns the tag for a page with header h, and tells the owner.
+// tagFor returns the tag for a page with header h, and calls Hooks.Inserted.
 func (w *Writer) tagFor(h http.Header) []byte {
-	tag, nonce := w.insertion.Tag, csp.Nonce(h)
+	ins, nonce, attributes := w.insertion, csp.Nonce(h), ""
 	if nonce != "" {
-		at := w.insertion.NonceAt
-		tag = []byte(string(tag[:at]) + ` nonce="` + html.EscapeString(nonce) + `"` + string(tag[at:]))
+		attributes = ` nonce="` + html.EscapeString(nonce) + `"`
 	}
 	w.hooks.Inserted(h, nonce)
-	return tag
+	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
+		tag := insertAt(ins.Tag, ins.AttributesAt, attributes+` integrity="`+ins.Integrity+`" crossorigin="anonymous"`)
+		return append(tag, insertAt(ins.IntegrityElement, len("<script"), attributes)...)
+	}
+	if attributes == "" {
+		return ins.Tag
+	}
+	return insertAt(ins.Tag, ins.AttributesAt, attributes)
+}
+
+// insertAt returns element with attributes at the given place.
+func insertAt(element []byte, at int, attributes string) []byte {
+	return []byte(string(element[:at]) + attributes + string(element[at:]))
 }
 
 // Find reports whether a Writer below w, or w itself, has hooks that match.
@@ -88,7 +105,7 @@ func Find(w http.ResponseWriter, match func(Hooks) bool) bool {
 // further in arrives readable; not with skip, where nothing goes into the page.
 // The tags that a client has of changed pages become those of the handler.
 // expected returns what would go into the page as far as is known, nil for
-// nothing. It is called for conditional requests only.
+// nothing. It is called for conditional requests for HTML only.
 //
 // It changes a copy, because middleware outside may still read the original, also
 // from another goroutine. isCopy reports that r itself is such a copy already; its
@@ -108,7 +125,7 @@ func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected func() *In
 		delete(r.Header, "Accept-Encoding")
 	}
 	if conditional {
-		w.conditions = editConditions(r.Method, r.Header, expected())
+		w.conditions = editConditions(r.Method, r.Header, expected)
 	}
 	return r, uncompressed
 }

@@ -27,11 +27,11 @@ const (
 	suffixLen = len(";k") + hashLen + 1
 )
 
-// NewInsertion returns what puts tag, with a nonce attribute at nonceAt, and tail
-// into pages.
-func NewInsertion(tag []byte, nonceAt int, tail []byte) *Insertion {
+// NewInsertion returns what puts tag, with further attributes at attributesAt, and
+// tail into pages.
+func NewInsertion(tag []byte, attributesAt int, tail []byte) *Insertion {
 	sum := sha256.Sum256(slices.Concat(tag, []byte{0}, tail))
-	return &Insertion{Tag: tag, NonceAt: nonceAt, Tail: tail, hash: base64.RawURLEncoding.EncodeToString(sum[:])[:hashLen]}
+	return &Insertion{Tag: tag, AttributesAt: attributesAt, Tail: tail, hash: base64.RawURLEncoding.EncodeToString(sum[:])[:hashLen]}
 }
 
 // entityTag is an ETag (RFC 9110 section 8.8.3).
@@ -103,7 +103,11 @@ func entityTags(lines []string) (tags []entityTag, ok bool) {
 func setChangedETag(h http.Header, ins *Insertion) {
 	switch lines := h["Etag"]; len(lines) {
 	case 0:
-		if modified, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
+		date := h["Last-Modified"]
+		if len(date) == 0 { // ParseTime would allocate its error
+			return
+		}
+		if modified, err := http.ParseTime(date[0]); err == nil {
 			h["Etag"] = []string{ins.entityTag(strconv.FormatInt(modified.Unix(), 36), kindMade)}
 		}
 	case 1:
@@ -120,14 +124,15 @@ type conditions struct {
 	made     string   // the made tag with the suffix of expected
 }
 
-// editConditions undoes setChangedETag in the conditions of a request for a page
-// into which expected would go, nil for nothing.
-func editConditions(method string, h http.Header, expected *Insertion) *conditions {
-	c := &conditions{expected: expected}
+// editConditions undoes setChangedETag in the conditions of a request for a page.
+// getExpected returns what would go into that, nil for nothing.
+func editConditions(method string, h http.Header, getExpected func() *Insertion) *conditions {
 	editIfMatch(h)
 	if method != http.MethodGet && method != http.MethodHead || !acceptsHTML(h) {
-		return c
+		return nil
 	}
+	expected := getExpected()
+	c := &conditions{expected: expected}
 	lines, named := h["If-None-Match"]
 	if len(lines) == 1 && strings.TrimSpace(lines[0]) == "*" {
 		return c

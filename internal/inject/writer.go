@@ -74,14 +74,11 @@ func (w *Writer) Serve(next http.Handler, r *http.Request) {
 // Unwrap is for http.ResponseController.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// decide is where it is decided, once, what becomes of a response: on the first
-// of Write, WriteHeader, Flush, ReadFrom, or the handler's return. code is what
-// WriteHeader was called with, 0 if it was not.
+// decide calls BeforeHeader and chooses whether to inject. It runs once, on the
+// first of Write, WriteHeader, Flush, ReadFrom, or the handler's return. code is
+// what WriteHeader was called with, 0 if it was not.
 func (w *Writer) decide(code int) {
-	if err := w.beforeHeader(); err != nil {
-		w.phase, w.err = failed, err
-		w.Header().Del("Content-Length") // of the response that is dropped
-		w.hooks.AnswerError(w.ResponseWriter, err)
+	if w.beforeHeader() != nil {
 		return
 	}
 	w.code = code
@@ -101,12 +98,19 @@ func (w *Writer) decide(code int) {
 	w.pass()
 }
 
+// beforeHeader calls the hook, once. After an error the response is that of
+// AnswerError.
 func (w *Writer) beforeHeader() error {
 	if w.ready {
-		return nil
+		return w.err
 	}
 	w.ready = true
-	return w.hooks.BeforeHeader(w.ResponseWriter)
+	if w.err = w.hooks.BeforeHeader(w.ResponseWriter); w.err != nil {
+		w.phase = failed
+		w.Header().Del("Content-Length") // of the response that is dropped
+		w.hooks.AnswerError(w.ResponseWriter, w.err)
+	}
+	return w.err
 }
 
 // pass lets the rest of the response through.

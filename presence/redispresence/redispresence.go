@@ -45,7 +45,8 @@ type Options struct {
 }
 
 // Log is a presence.Log. Make one with New for each Tracker; the zero value can't
-// be used. Append and Follow may run at the same time, but not each with itself.
+// be used. Append and Follow may run concurrently with each other, but neither with
+// itself.
 type Log struct {
 	client redis.UniversalClient
 	opts   Options
@@ -81,8 +82,9 @@ const (
 	clockInterval = time.Minute
 )
 
-// Append adds records in one round trip. Once a minute it trims the stream in
-// another one.
+// Append adds records in one round trip. Once a minute it trims the stream by age, in
+// another one. If that fails, the next attempt follows after a minute, and the stream
+// grows up to [Options.MaxLen].
 func (l *Log) Append(ctx context.Context, keep time.Duration, records [][]byte) error {
 	if len(records) == 0 {
 		return nil
@@ -96,11 +98,21 @@ func (l *Log) Append(ctx context.Context, keep time.Duration, records [][]byte) 
 			return nil
 		})
 	})
-	if err != nil || time.Since(l.trimmed) < trimInterval {
+	if err != nil {
 		return err
 	}
-	l.trimmed = time.Now()
-	now, err := milliseconds(cmds[0].(*redis.StringCmd).Val())
+	if time.Since(l.trimmed) >= trimInterval {
+		l.trimmed = time.Now()
+		// After an error of Append the Tracker would add the records again.
+		_ = l.trim(ctx, keep, cmds[0].(*redis.StringCmd).Val())
+	}
+	return nil
+}
+
+// trim removes entries that are older than keep. newest is the ID of a new one, which
+// has Redis's time.
+func (l *Log) trim(ctx context.Context, keep time.Duration, newest string) error {
+	now, err := milliseconds(newest)
 	if err != nil {
 		return err
 	}

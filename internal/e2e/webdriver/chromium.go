@@ -15,9 +15,9 @@ func (b *Browser) startChromium(flags []string) (capabilities map[string]any) {
 			"args": append([]string{
 				"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 				"--disable-background-networking", "--disable-component-update", "--disable-sync",
-				"--user-data-dir=" + filepath.Join(b.dir, "profile"),
+				"--user-data-dir=" + filepath.Join(b.folder.Path, "profile"),
 			}, flags...),
-			// The driver would have background tabs run at full speed, which they do for nobody else.
+			// The driver would have background tabs run at full speed, which no user's browser does.
 			"excludeSwitches": []string{
 				"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
 			},

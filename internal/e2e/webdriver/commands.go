@@ -80,10 +80,11 @@ func (b *Browser) Press(keys string) {
 	b.perform(map[string]any{"type": "key", "id": "keyboard", "actions": strokes})
 }
 
-// Point moves the mouse, and clicks if told to.
+// Point moves the mouse at once, and clicks if click is true. With a duration Firefox would go there in steps, beginning at
+// the corner of a new page.
 func (b *Browser) Point(x, y int, click bool) {
 	b.t.Helper()
-	moves := []map[string]any{{"type": "pointerMove", "duration": 50, "x": x, "y": y}}
+	moves := []map[string]any{{"type": "pointerMove", "duration": 0, "x": x, "y": y}}
 	if click {
 		moves = append(moves, map[string]any{"type": "pointerDown", "button": 0}, map[string]any{"type": "pointerUp", "button": 0})
 	}
@@ -180,7 +181,7 @@ func (b *Browser) DeleteCookies() {
 }
 
 // Recorder is a script for pages to load first, so that Console also works in the engines whose drivers do not give
-// the console away. What a policy blocked is told by an event there, as the engine's own messages cannot be seen.
+// the console away. There, an event reports what a policy blocked, as the engine's own messages cannot be seen.
 const Recorder = `
 window.recordedConsole = [];
 for (const level of ['debug', 'log', 'info', 'warn', 'error']) {

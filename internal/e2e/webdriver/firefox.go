@@ -26,7 +26,7 @@ user_pref("toolkit.telemetry.server", "");
 
 func (b *Browser) startFirefox(flags []string) {
 	b.t.Helper()
-	profile := filepath.Join(b.dir, "profile")
+	profile := filepath.Join(b.folder.Path, "profile")
 	if err := os.Mkdir(profile, 0o700); err != nil {
 		b.t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func (b *Browser) startFirefox(flags []string) {
 	b.conn = m
 }
 
-// marionette speaks Firefox's own remote protocol: JSON with its length before it, over TCP.
+// marionette speaks Firefox's remote protocol: JSON with its length before it, over TCP.
 type marionette struct {
 	net.Conn
 	r  *bufio.Reader

@@ -1,6 +1,6 @@
 // Package webdriver drives real Chromium, Firefox and WebKitGTK browsers in tests, by the W3C WebDriver protocol
 // (https://www.w3.org/TR/webdriver2/). Every failure ends the test it happens in, with the end of the browser's log;
-// a browser ends with the test that started it.
+// a browser ends with the test that started it, or with its process.
 package webdriver
 
 import (
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/watchdog"
 )
 
 // Engine names a browser engine.
@@ -29,8 +31,8 @@ var Engines = []Engine{Chromium, Firefox, WebKit}
 // commandTimeout bounds one command. It is longer than the page-load and script time-outs, so that theirs, which say
 // more, come first.
 const (
-	commandTimeout = 60 * time.Second
-	pageTimeout    = 30 * time.Second
+	commandTimeout = 2 * time.Minute
+	pageTimeout    = time.Minute
 )
 
 // A Browser is one running browser with a profile of its own. Use it from one goroutine at a time.
@@ -38,7 +40,7 @@ type Browser struct {
 	Engine Engine
 	t      testing.TB
 	conn   conn
-	dir    string // profile, temporary files and logs
+	folder *watchdog.Folder // profile, temporary files and logs
 }
 
 // conn carries commands, by the names that Marionette gives them.
@@ -49,19 +51,19 @@ type conn interface {
 // NoJavaScript is a flag for Start that every engine takes: pages run no script, and nor do Script and AsyncScript.
 const NoJavaScript = "no-javascript"
 
-// withoutJavaScript takes NoJavaScript out of flags, or puts the engine's own in its place.
-func withoutJavaScript(flags []string, own ...string) ([]string, bool) {
+// withoutJavaScript replaces NoJavaScript in flags with the engine's flags, and reports whether it was there.
+func withoutJavaScript(flags []string, replacement ...string) ([]string, bool) {
 	i := slices.Index(flags, NoJavaScript)
 	if i < 0 {
 		return flags, false
 	}
-	return slices.Concat(flags[:i], own, flags[i+1:]), true
+	return slices.Concat(flags[:i], replacement, flags[i+1:]), true
 }
 
 // Start runs a browser until the test ends. Flags are added to the browser's command line.
 func Start(t testing.TB, engine Engine, flags ...string) *Browser {
 	t.Helper()
-	b := &Browser{Engine: engine, t: t, dir: tempDir(t)}
+	b := &Browser{Engine: engine, t: t, folder: watchdog.New(t)}
 	capabilities := map[string]any{}
 	switch engine {
 	case Chromium:
@@ -108,7 +110,7 @@ func (b *Browser) call(out any, name string, params map[string]any) {
 // logs returns the end of what each process has written.
 func (b *Browser) logs() string {
 	var s strings.Builder
-	names, _ := filepath.Glob(filepath.Join(b.dir, "*.log"))
+	names, _ := filepath.Glob(filepath.Join(b.folder.Path, "*.log"))
 	for _, name := range names {
 		text, _ := os.ReadFile(name)
 		s.WriteString("\n--- the end of " + filepath.Base(name) + ":\n")

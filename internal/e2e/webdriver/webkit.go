@@ -13,7 +13,7 @@ func (b *Browser) startWebKit(flags []string) (capabilities map[string]any) {
 	b.spawn(nil, find(b.t, "Xvfb"), "-displayfd", "1", "-screen", "0", "1280x1024x24")
 	display := b.await("Xvfb.log", `(?m)^(\d+)$`)
 
-	// The driver tells nobody which port it was given, so it is given a free one.
+	// The driver does not print which port the system chose, so it gets a free one.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.t.Fatal(err)

@@ -168,6 +168,18 @@ func TestStreamIsBounded(t *testing.T) {
 	require.Equal(t, []string{"last"}, got[before:], "it goes on where it stopped")
 }
 
+// Records that were added are not added again because the trim that follows fails.
+func TestTrimFails(t *testing.T) {
+	srv := servers.Redis(t)
+	c := client(t, redis.Options{Addr: srv.Addr})
+	require.NoError(t, c.Do(t.Context(), "ACL", "SETUSER", "default", "-xtrim").Err())
+	log := redispresence.New(c, redispresence.Options{Key: "k"})
+	require.NoError(t, log.Append(t.Context(), time.Minute, [][]byte{[]byte("record")}))
+	used, err := c.InfoMap(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	require.Contains(t, used["Commandstats"]["cmdstat_xtrim"], "rejected_calls=1")
+}
+
 // A beat takes no longer when Redis hangs, or dies and starts again empty.
 func TestRedisFails(t *testing.T) {
 	tests := []struct {

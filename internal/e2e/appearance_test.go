@@ -21,9 +21,9 @@ import (
 // The pictures here are for people to look at: engines and fonts change, so none is compared. With KEEPALIVE_GOLDEN=1
 // those that are there are made anew; an empty file is enough to have a new one. WebKit's show no focus, as its pop-up
 // windows have none without a window manager.
-const golden = "testdata/dialogs"
+const picturesFolder = "testdata/dialogs"
 
-var looks = []struct {
+var appearances = []struct {
 	name, lang string
 	dark       bool
 	width      int
@@ -36,7 +36,7 @@ var looks = []struct {
 	{"german", "de", false, 360}, // long words
 }
 
-const lookHeight = 360
+const dialogPageHeight = 360
 
 var translations = map[string]keepalive.Texts{
 	"de": {
@@ -95,12 +95,13 @@ func (w languageWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(bytes.Replace(b, []byte(`lang="en"`), []byte(`lang="`+w.lang+`"`), 1))
 }
 
-// testLook looks at each dialog in each way: by axe, by what can be measured, and in a picture.
-func testLook(t *testing.T, b *webdriver.Browser) {
+// testDialogAppearance checks each dialog in each language, colour scheme and width: by axe, by what can be measured, and
+// in a picture.
+func testDialogAppearance(t *testing.T, b *webdriver.Browser) {
 	axe := string(npm.File(t, npm.Axe, npm.AxeVersion, npm.AxePath, npm.AxeIntegrity))
-	popup(t, b)
-	const early = 60 * time.Second // a warning is open for long enough to look at it
-	const total = early + 7*time.Second
+	openPopup(t, b)
+	const early = 2 * time.Minute       // a warning is open for long enough to be checked
+	const total = early + 7*time.Second // of which the script wants a twentieth
 	warning := func(c *keepalive.Config) {
 		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, early, "/logout"
 	}
@@ -134,40 +135,42 @@ func testLook(t *testing.T, b *webdriver.Browser) {
 				b.Navigate(a.URL + "/login?lang=" + lang)
 				if test.open != nil {
 					test.open(t, b, a)
+				} else {
+					waitForEvent(t, b, "keepalive:ping", 1) // before, the page may warn of an end that is too early
 				}
-				require.Equal(t, lang, asked(t, b, total-early+2*slack).Lang)
+				require.Equal(t, lang, waitForDialog(t, b).Lang)
 				webdriver.Script[any](b, axe)
-				lookAt(t, b, test.name, lang, test.excused)
+				checkAppearance(t, b, test.name, lang, test.excused)
 				if test.name != "idle" {
 					continue
 				}
 				a.down.Store(true)
 				webdriver.Script[any](b, "keepalive.stay()")
-				within(t, 2*slack, "the server can't be reached", func() bool { return shown(b).Offline != "" })
-				lookAt(t, b, "offline", lang, nil)
+				eventually(t, "the server can't be reached", func() bool { return readDialog(b).Offline != "" })
+				checkAppearance(t, b, "offline", lang, nil)
 			}
 		})
 	}
 }
 
-// lookAt looks at the current page's open dialog.
-func lookAt(t *testing.T, b *webdriver.Browser, dialog, lang string, excused []string) {
-	for _, look := range looks {
-		if look.lang != lang {
+// checkAppearance checks the current page's open dialog.
+func checkAppearance(t *testing.T, b *webdriver.Browser, dialog, lang string, excused []string) {
+	for _, appearance := range appearances {
+		if appearance.lang != lang {
 			continue
 		}
-		t.Run(dialog+"-"+look.name, func(t *testing.T) {
+		t.Run(dialog+"-"+appearance.name, func(t *testing.T) {
 			b := b.For(t)
-			resize(t, b, look.width)
+			resize(t, b, appearance.width)
 			scheme := "light"
-			if look.dark {
+			if appearance.dark {
 				scheme = "dark"
 			}
 			// Axe takes pages without a background for white ones.
 			webdriver.Script[any](b, "document.documentElement.style = 'background: Canvas; color-scheme: ' + arguments[0]", scheme)
 			m := measure(b)
 			require.Equal(t, lang == "he", m.Direction == "rtl", m.Direction)
-			require.True(t, m.Box.In(image.Rect(0, 0, look.width, lookHeight)), "%v", m.Box)
+			require.True(t, m.Box.In(image.Rect(0, 0, appearance.width, dialogPageHeight)), "%v", m.Box)
 			require.False(t, m.Scrolls)
 			require.Empty(t, m.Outside)
 			require.Empty(t, m.Moving)
@@ -177,22 +180,22 @@ func lookAt(t *testing.T, b *webdriver.Browser, dialog, lang string, excused []s
 			webdriver.AsyncScript[any](b, "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))") // it is painted
 			img, err := png.Decode(bytes.NewReader(b.Screenshot()))
 			require.NoError(t, err)
-			require.Equal(t, image.Pt(look.width, lookHeight), img.Bounds().Size())
+			require.Equal(t, image.Pt(appearance.width, dialogPageHeight), img.Bounds().Size())
 			background := color.GrayModel.Convert(img.At(m.Box.Min.X+12, m.Box.Min.Y+12)).(color.Gray)
-			require.Equal(t, look.dark, background.Y < 128, "%v", background)
-			keep(t, string(b.Engine)+"-"+dialog+"-"+look.name, img)
+			require.Equal(t, appearance.dark, background.Y < 128, "%v", background)
+			updatePicture(t, string(b.Engine)+"-"+dialog+"-"+appearance.name, img)
 		})
 	}
 }
 
-// popup goes on in a window without a frame, as other windows can't be narrow.
-func popup(t *testing.T, b *webdriver.Browser) {
+// openPopup goes on in a window without a frame, as other windows can't be narrow.
+func openPopup(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, time.Hour, time.Hour)
 	b.Navigate(a.URL + "/page")
 	old := b.Windows()
 	webdriver.Script[any](b, "document.querySelector('h1').onclick = () => { open('/page', '', 'popup,width=560,height=360') }")
 	b.Click("h1")
-	within(t, 2*slack, "a new window", func() bool { return len(b.Windows()) > len(old) })
+	eventually(t, "a new window", func() bool { return len(b.Windows()) > len(old) })
 	for _, window := range b.Windows() {
 		if window != old[0] {
 			b.SwitchTo(window)
@@ -202,12 +205,12 @@ func popup(t *testing.T, b *webdriver.Browser) {
 
 func resize(t *testing.T, b *webdriver.Browser, width int) {
 	t.Helper()
-	within(t, 2*slack, "the window has its size", func() bool {
+	eventually(t, "the window has its size", func() bool {
 		return webdriver.Script[bool](b, `
 			const [width, height] = arguments;
 			if (innerWidth === width && innerHeight === height) return true;
 			resizeBy(width - innerWidth, height - innerHeight);
-			return false`, width, lookHeight)
+			return false`, width, dialogPageHeight)
 	})
 }
 
@@ -261,7 +264,7 @@ func measure(b *webdriver.Browser) measured {
 		}`)
 }
 
-// runAxe returns what breaks a rule. Of texts over a backdrop axe can't tell the contrast; measure does.
+// runAxe returns what breaks a rule. Axe can't compute the contrast of text over a backdrop; measure does.
 const runAxe = `
 	const [excused, done] = arguments;
 	axe.run(document, {rules: Object.fromEntries(excused.map(rule => [rule, {enabled: false}]))}).then(
@@ -269,10 +272,10 @@ const runAxe = `
 			rule.id + ': ' + rule.nodes.map(node => node.target.flat().join(' ') + ' ' + node.failureSummary).join('; '))),
 		error => done(['axe: ' + error]))`
 
-// keep makes a picture anew.
-func keep(t *testing.T, name string, img image.Image) {
+// updatePicture writes a picture anew where that was asked for.
+func updatePicture(t *testing.T, name string, img image.Image) {
 	t.Helper()
-	file := filepath.Join(golden, name+".png")
+	file := filepath.Join(picturesFolder, name+".png")
 	if _, err := os.Stat(file); err != nil || os.Getenv("KEEPALIVE_GOLDEN") == "" {
 		return
 	}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const dialogURL = "https://example.org/keepalive/dialog.abc.js"
+
+// opensDialogs opens a page that shows the dialogs, whose document names this script.
+func opensDialogs(b *browser, script string) *tab {
+	b.dialogs = &script
+	return b.open(page{warn: 2 * time.Minute, dialogs: true})
+}
+
+func TestDialogsAreLoadedBeforeTheyAreNeeded(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.deadline = b.now.Add(time.Hour)
+		tb := opensDialogs(b, "dialog.abc.js")
+		b.sleep(time.Second)
+		require.Equal(t, []string{dialogURL}, tb.imports)
+		require.Empty(t, tb.dialogs)
+		b.sleep(58 * time.Minute)
+		require.Equal(t, []string{"lifetime"}, tb.dialogs)
+		b.sleep(3 * time.Minute)
+		require.Equal(t, []string{"lifetime", "gonelifetime"}, tb.dialogs)
+		require.Equal(t, []string{dialogURL}, tb.imports)
+	})
+}
+
+// Pages that do not warn load the dialogs when the session has ended, and most pages never.
+func TestDialogsAreLoadedOnlyWhenNeeded(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		script := "dialog.abc.js"
+		b.dialogs = &script
+		tb := b.open(page{dialogs: true})
+		b.sleep(time.Hour)
+		require.Empty(t, tb.loads)
+		require.Empty(t, tb.imports)
+		s.out = true
+		tb.run(`keepalive.look()`)
+		b.sleep(1500 * time.Millisecond)
+		require.Equal(t, []string{"gone"}, tb.dialogs, "as soon as they have come, not at the next tick")
+	})
+}
+
+// An import fails where the network does, or a policy forbids it.
+func TestImportFails(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.deadline = b.now.Add(time.Hour)
+		b.importsFail = true
+		tb := opensDialogs(b, "dialog.abc.js")
+		b.sleep(58*time.Minute + 30*time.Second)
+		require.Equal(t, 1, tb.count("warning"))
+		require.Empty(t, tb.dialogs)
+		require.Greater(t, len(b.asked), 5)
+		require.True(t, b.now.Before(s.expiry))
+		require.GreaterOrEqual(t, len(tb.imports), 2)
+
+		b.importsFail = false
+		b.sleep(time.Minute)
+		require.Equal(t, []string{"lifetime"}, tb.dialogs)
+	})
+}
+
+// Under an Integrity-Policy the page has a tag for the module, which leaves itself in the window.
+func TestDialogsThatAreInThePage(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.deadline = b.now.Add(time.Hour)
+		b.importsFail = true
+		tb := opensDialogs(b, "dialog.abc.js")
+		tb.run(`window[Symbol.for('` + dialogURL + `')] = dialogModule`)
+		b.sleep(58*time.Minute + 30*time.Second)
+		require.Equal(t, []string{"lifetime"}, tb.dialogs)
+		require.Empty(t, tb.imports)
+	})
+}
+
+// A proxy's page, or one to sign in, came for the document.
+func TestDocumentOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		s.deadline = b.now.Add(time.Hour)
+		tb := opensDialogs(b, "")
+		b.sleep(58*time.Minute + 30*time.Second)
+		require.Equal(t, 1, tb.count("warning"))
+		require.Empty(t, tb.imports)
+		script := "dialog.abc.js"
+		b.dialogs = &script
+		b.sleep(time.Minute)
+		require.Equal(t, []string{"lifetime"}, tb.dialogs)
+	})
+}

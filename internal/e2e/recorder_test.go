@@ -1,0 +1,92 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// near allows for the moment between two readings of a clock.
+	near = 100 * time.Millisecond
+	// onItsWay is how long a ping may take from the decision to ask until it is sent.
+	onItsWay = 3 * time.Second
+)
+
+// recorder keeps what happens to the page, for the test to ask: events, input by the user ("input") and what the page
+// sends to the ping endpoint ("sent"). The page's own clock says when, so that no delay on the way to the server or to the
+// test counts. The end of the session is also recorded in localStorage, where other tabs can read it.
+const recorder = webdriver.Recorder + `
+window.recorded = [];
+const record = (name, more) => recorded.push({ name, at: Date.now(), hidden: document.hidden, ...more });
+for (const name of ['keepalive:ping', 'keepalive:warning', 'keepalive:expired', 'keepalive:resumed', 'keepalive:logout',
+	'pageshow', 'visibilitychange'])
+	addEventListener(name, event => record(name, { persisted: !!event.persisted, detail: event.detail }));
+for (const name of ['pointerdown', 'pointermove', 'keydown', 'wheel'])
+	addEventListener(name, event => event.isTrusted && record('input'), true);
+addEventListener('keepalive:expired', () => { localStorage['expired ' + location.pathname] = document.visibilityState; });
+const send = window.fetch;
+window.fetch = (url, options) => {
+	if (String(url).endsWith('/keepalive/ping')) record('sent', { method: options.method, body: options.body || '' });
+	return send(url, options);
+};
+`
+
+// event is what recorder keeps.
+type event struct {
+	Name      string
+	At        int64 // ms since 1970
+	Hidden    bool
+	Persisted bool
+	Detail    struct {
+		Reason string
+		Data   any
+	}
+	Method, Body string // of what was sent
+}
+
+func (e event) time() time.Time { return time.UnixMilli(e.At) }
+
+// events returns the current page's events of a name.
+func events(b *webdriver.Browser, name string) []event {
+	return webdriver.Script[[]event](b, "return recorded.filter(event => event.name === arguments[0])", name)
+}
+
+// waitForEvent waits for the current page's nth event of a name and returns it.
+func waitForEvent(t *testing.T, b *webdriver.Browser, name string, n int) event {
+	t.Helper()
+	eventually(t, name, func() bool { return len(events(b, name)) >= n })
+	return events(b, name)[n-1]
+}
+
+// waitForExpired waits for keepalive:expired in the current page and returns it. It must come once only.
+func waitForExpired(t *testing.T, b *webdriver.Browser) event {
+	t.Helper()
+	e := waitForEvent(t, b, "keepalive:expired", 1)
+	require.Len(t, events(b, "keepalive:expired"), 1)
+	return e
+}
+
+// waitForExpiredBehind waits for keepalive:expired in a page of the same app in a tab behind the current one. The page must
+// have been hidden then. The test can't switch to the tab to see that, as that would make it visible.
+func waitForExpiredBehind(t *testing.T, b *webdriver.Browser, path string) {
+	t.Helper()
+	var visibility string
+	eventually(t, "keepalive:expired in the tab behind", func() bool {
+		visibility = webdriver.Script[string](b, "return localStorage['expired ' + arguments[0]] ?? ''", path)
+		return visibility != ""
+	})
+	require.Equal(t, "hidden", visibility)
+}
+
+// sentPosts are the pings by which the current page tried to extend the session.
+func sentPosts(b *webdriver.Browser) (posts []event) {
+	for _, e := range events(b, "sent") {
+		if e.Method == "POST" {
+			posts = append(posts, e)
+		}
+	}
+	return posts
+}

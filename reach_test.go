@@ -1,0 +1,155 @@
+package keepalive_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/apptest"
+	"github.com/stretchr/testify/require"
+)
+
+// Pages whose pings never come are reported once, with the line to write. A few
+// pages, or a short time, show nothing.
+func TestUnreachableEndpointsAreReported(t *testing.T) {
+	tests := []struct {
+		name              string
+		pages, sessions   int
+		wait              time.Duration
+		ask               string
+		mounted, reported bool
+	}{
+		{name: "endpoints not mounted", pages: 20, sessions: 3, wait: 20 * time.Minute, reported: true},
+		{name: "many more pages", pages: 200, sessions: 50, wait: time.Hour, reported: true},
+		{name: "few pages", pages: 19, sessions: 3, wait: 20 * time.Minute},
+		{name: "few sessions", pages: 100, sessions: 2, wait: 20 * time.Minute},
+		{name: "too early", pages: 100, sessions: 50, wait: 19 * time.Minute},
+		{name: "a ping came", pages: 100, sessions: 50, wait: 20 * time.Minute, ask: "ping", mounted: true},
+		{name: "the script was asked for", pages: 100, sessions: 50, wait: 20 * time.Minute, ask: "keepalive.js", mounted: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				sm := newSessions()
+				km := newManager(t, sm, keepalive.Config{Logger: logTo(&log)})
+				mux := http.NewServeMux()
+				for _, route := range []string{"/{$}", "/login"} {
+					mux.Handle("GET "+route, km.LoadAndSave(apptest.App(sm)))
+				}
+				if tt.mounted {
+					mux.Handle(km.Path(), km.Handler())
+				}
+				clients := make([]*apptest.Client, tt.sessions)
+				for i := range clients {
+					clients[i] = &apptest.Client{Handler: mux}
+					clients[i].Token = newToken(t, sm)
+				}
+				for i := range tt.pages - 1 {
+					clients[i%len(clients)].Get("/")
+				}
+				if tt.ask != "" {
+					clients[0].Get(km.Path() + tt.ask)
+				}
+				time.Sleep(tt.wait)
+				for range 3 {
+					c := &apptest.Client{Handler: mux, Token: newToken(t, sm)}
+					if tt.sessions < 3 || tt.pages < 20 {
+						c.Token = clients[0].Token // no further session
+					}
+					c.Get("/")
+					if tt.pages < 20 {
+						break
+					}
+				}
+				want := 0
+				if tt.reported {
+					want = 1
+				}
+				require.Equal(t, want, strings.Count(log.String(), "mux.Handle(km.Path(), km.Handler())"), log.String())
+				require.NotContains(t, log.String(), "level=ERROR")
+			})
+		})
+	}
+}
+
+// Of two Managers with one path the inner one says that its session is never
+// extended. With two paths each works.
+func TestNestedManagers(t *testing.T) {
+	for _, path := range []string{"/keepalive/", "/inner/"} {
+		t.Run(path, func(t *testing.T) {
+			var log bytes.Buffer
+			outerSM, innerSM := newSessions(), newSessions()
+			innerSM.Cookie.Name = "inner"
+			outer := newManager(t, outerSM, keepalive.Config{Anonymous: true})
+			inner := newManager(t, innerSM, keepalive.Config{Path: path, Anonymous: true, Logger: logTo(&log)})
+			c := &apptest.Client{Handler: outer.LoadAndSave(inner.LoadAndSave(apptest.App(innerSM)))}
+			for range 3 {
+				require.Equal(t, 2, strings.Count(body(t, c.Get("/")), "<script src="))
+			}
+			want := 0
+			if path == "/keepalive/" {
+				want = 1
+			}
+			require.Equal(t, want, strings.Count(log.String(), "another Manager with the same Config.Path"), log.String())
+		})
+	}
+}
+
+// Every answer of ours can be told from that of something in between, and no page
+// of another origin can load or frame it.
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	c := newClient(t, newSessions(), keepalive.Config{NoScript: true, Presence: keepalive.PresencePath})
+	for _, signedIn := range []bool{false, true} {
+		for _, request := range []string{
+			"GET ping", "POST ping", "PUT ping", "GET keepalive.js", "GET keepalive.x.js", "POST keepalive.js", "GET dialog", "PUT dialog",
+			"GET frame", "POST frame", "POST here", "GET here", "POST leave", "GET none", "GET ",
+		} {
+			method, name, _ := strings.Cut(request, " ")
+			res := c.Do(method, "/keepalive/"+name, t.Context(), "")
+			say := fmt.Sprintf("%s, signed in: %v, status %d", request, signedIn, res.StatusCode)
+			require.Equal(t, "1", res.Header.Get("Keepalive"), say)
+			require.Equal(t, "same-origin", res.Header.Get("Cross-Origin-Resource-Policy"), say)
+			frames := "DENY"
+			if name == "frame" {
+				frames = "SAMEORIGIN"
+			}
+			require.Equal(t, frames, res.Header.Get("X-Frame-Options"), say)
+			if name == "ping" && res.StatusCode == http.StatusUnauthorized {
+				require.Equal(t, `{"gone":true}`, body(t, res))
+				require.Equal(t, "application/json", res.Header.Get("Content-Type"))
+			}
+		}
+		c.Get("/login")
+	}
+}
+
+// Where a page blocks scripts without integrity metadata, the tag has it.
+func TestIntegrityPolicy(t *testing.T) {
+	for _, debug := range []bool{false, true} {
+		sm := newSessions()
+		km := newManager(t, sm, keepalive.Config{Anonymous: true, Debug: debug})
+		policy := ""
+		c := &apptest.Client{Handler: km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if policy != "" {
+				w.Header().Set("Integrity-Policy", policy)
+				w.Header().Set("Content-Security-Policy", "script-src 'nonce-abc'")
+			}
+			_, _ = w.Write([]byte(page))
+		}))}
+		require.NotContains(t, body(t, c.Get("/")), "integrity")
+		policy = "blocked-destinations=(script)"
+		tag := body(t, c.Get("/"))
+		_, src, _ := strings.Cut(tag, `<script src="`)
+		src, rest, _ := strings.Cut(src, `"`)
+		require.Regexp(t, `^ defer nonce="abc" integrity="sha256-[\w+/]{43}=" crossorigin="anonymous" data-anonymous`, rest)
+		_, integrity, _ := strings.Cut(rest, `integrity="`)
+		integrity, _, _ = strings.Cut(integrity, `"`)
+		require.Equal(t, sha256Base64(body(t, c.Get(src))), strings.TrimPrefix(integrity, "sha256-"))
+	}
+}
