@@ -4,6 +4,7 @@ import (
 	"flag"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/seed4a306b22/keepalive/internal/wiretest"
@@ -21,12 +22,16 @@ func TestRandomPrograms(t *testing.T) {
 		seed, _ := strconv.ParseUint(r.URL.Path[1:], 10, 64)
 		programs.New(seed, false).ServeHTTP(w, r)
 	})
-	bare, wrapped := wiretest.Serve(t, h), wiretest.Serve(t, wrap(onlyTag, h))
+	servers := compare(t, h)
+	withoutTail := func(r *wiretest.Response) { r.Body = strings.TrimSuffix(r.Body, tail) }
 	run := func(seed uint64) {
 		path := strconv.FormatUint(seed, 10)
 		t.Run(path, func(t *testing.T) {
-			p := programs.New(seed, false)
-			p.Compare(t, "/"+path, tag, bare, wrapped, func(*wiretest.Response) {})
+			wrapped := servers.tagged
+			if seed%2 == 0 {
+				wrapped = servers.tailed
+			}
+			programs.New(seed, false).Compare(t, "/"+path, tag, servers.bare, wrapped, withoutTail)
 		})
 	}
 	if *seed != 0 {
