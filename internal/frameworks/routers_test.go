@@ -20,6 +20,7 @@ import (
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"github.com/gorilla/handlers"
 	"github.com/gorilla/mux"
+	"github.com/julienschmidt/httprouter"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 	echomiddleware "github.com/labstack/echo/v4/middleware"
@@ -100,6 +101,18 @@ var routers = []struct {
 		g.NoRoute(gin.WrapH(km.Handler())) // gin presets 404 there
 		return g
 	}},
+	{"httprouter", func(km *keepalive.Manager, page http.Handler) http.Handler {
+		r := httprouter.New()
+		r.Handler(http.MethodGet, "/", page)
+		return km.LoadAndSave(r)
+	}},
+	{"httprouter, one route", func(km *keepalive.Manager, page http.Handler) http.Handler {
+		r := httprouter.New()
+		r.Handler(http.MethodGet, "/", km.LoadAndSave(page))
+		r.Handler(http.MethodGet, km.Path()+"*endpoint", km.Handler())
+		r.Handler(http.MethodPost, km.Path()+"*endpoint", km.Handler())
+		return r
+	}},
 }
 
 // compressors stand outside, as they must.
@@ -140,8 +153,7 @@ func TestRoutersAndCompressors(t *testing.T) {
 				for _, way := range ways {
 					sm, token := newSession(t)
 					km := newManager(t, sm)
-					srv := httptest.NewServer(compressor.wrap(router.mount(km, way.write)))
-					t.Cleanup(srv.Close)
+					srv := newServer(t, compressor.wrap(router.mount(km, way.write)))
 
 					for _, encoding := range []string{"", "gzip"} {
 						res, body := get(t, http.MethodGet, srv.URL+"/", token, encoding)
@@ -182,6 +194,12 @@ func newSession(t *testing.T) (sm *scs.SessionManager, token string) {
 	token, _, err = sm.Commit(ctx)
 	require.NoError(t, err)
 	return sm, token
+}
+
+func newServer(t *testing.T, h http.Handler) *httptest.Server {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv
 }
 
 func newManager(t *testing.T, sm *scs.SessionManager) *keepalive.Manager {

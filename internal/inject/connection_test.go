@@ -12,6 +12,7 @@ func TestConnection(t *testing.T) {
 	runScenarios(t, []scenario{
 		{name: "hijack", handler: hijackAfter(func(http.ResponseWriter) {}), check: unchanged},
 		{name: "hijack after WriteHeader, as for CONNECT", handler: hijackAfter(func(w http.ResponseWriter) { w.WriteHeader(200) }), check: unchanged},
+		{name: "hijack after an empty Write", handler: hijackAfter(func(w http.ResponseWriter) { _, _ = w.Write(nil) }), check: unchanged},
 		{name: "hijack after 101", handler: hijackAfter(func(w http.ResponseWriter) { w.WriteHeader(101) }), check: unchanged},
 		{name: "hijack after the beginning of a page", handler: hijackAfter(func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/json")

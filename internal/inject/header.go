@@ -89,35 +89,32 @@ func isSameSlice(a, b []string) bool {
 
 // dropLength prepares the header of a page whose tag may or may not come.
 func (w *Writer) dropLength(h http.Header) {
-	if n, ok := contentLength(h); ok {
-		w.promised, w.cut = n, !w.head
-	}
+	w.cut = w.promised != noLength && !w.head
 	delete(h, "Content-Length")
 	w.markChanged(h)
 }
 
-// growLength adds n to Content-Length, and remembers what it was. One that
-// cannot be read is removed.
+// growLength adds n to Content-Length. One that cannot be read is removed.
 func (w *Writer) growLength(h http.Header, n int) {
-	length, ok := contentLength(h)
-	if !ok {
+	if w.promised == noLength {
 		delete(h, "Content-Length")
 		return
 	}
-	w.promised = length
-	w.lengthValue[0] = strconv.FormatInt(length+int64(n), 10)
+	w.lengthValue[0] = strconv.FormatInt(w.promised+int64(n), 10)
 	h["Content-Length"] = w.lengthValue[:]
 }
 
-// contentLength reads Content-Length. ok is false where there is none, or none
-// that can be read.
-func contentLength(h http.Header) (n int64, ok bool) {
-	values := h["Content-Length"]
-	if len(values) != 1 {
-		return 0, false
+// noLength stands for a Content-Length that is absent or cannot be read.
+const noLength = -1
+
+// contentLength reads Content-Length.
+func contentLength(h http.Header) int64 {
+	if values := h["Content-Length"]; len(values) == 1 {
+		if n, err := strconv.ParseInt(values[0], 10, 64); err == nil && n >= 0 {
+			return n
+		}
 	}
-	n, err := strconv.ParseInt(values[0], 10, 64)
-	return n, err == nil && n >= 0
+	return noLength
 }
 
 // acceptNoRanges is a header value of changed pages. It is shared, because

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed4a306b22/keepalive/internal/inject"
+	"github.com/seed4a306b22/keepalive/internal/wiretest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -129,6 +130,40 @@ func TestShortPageIsCut(t *testing.T) {
 				} else {
 					require.Error(t, err, "%s, %d, %v", name, n, flushes)
 				}
+			}
+		}
+	}
+}
+
+// What exceeds a page's Content-Length is refused, as net/http refuses it, and
+// the page is whole without it.
+func TestExcessIsRefused(t *testing.T) {
+	const whole, excess = "<!doctype html><html><head><title>x</title>", "sorry"
+	writes := map[string]func(http.ResponseWriter, string) (int, error){
+		"Write":       func(w http.ResponseWriter, s string) (int, error) { return w.Write([]byte(s)) },
+		"WriteString": func(w http.ResponseWriter, s string) (int, error) { return io.WriteString(w, s) },
+	}
+	for name, write := range writes {
+		for _, promised := range []int{0, 10, len(whole)} { // before and behind the insertion point
+			for _, flushes := range []bool{false, true} {
+				t.Run(name+" "+strconv.Itoa(promised), func(t *testing.T) {
+					h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						w.Header().Set("Content-Type", "text/html")
+						w.Header().Set("Content-Length", strconv.Itoa(promised))
+						_, _ = write(w, whole[:promised])
+						if flushes {
+							_ = http.NewResponseController(w).Flush()
+						}
+						_, err := write(w, excess)
+						abortUnless(errors.Is(err, http.ErrContentLength))
+					})
+					servers := compare(t, h)
+					servers.fetch(t, "HTTP/1.1", "GET", "/", "", func(t *testing.T, _, got wiretest.Response) {
+						rest, _ := removeTag(got.Body)
+						require.Equal(t, whole[:promised], rest)
+						require.False(t, got.Truncated)
+					})
+				})
 			}
 		}
 	}

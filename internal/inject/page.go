@@ -133,6 +133,14 @@ func (w *Writer) forward(p []byte) error {
 	return err
 }
 
+// forwardEmptyWrite passes on that the handler has called Write, which sends a
+// header, although it wrote nothing.
+func (w *Writer) forwardEmptyWrite() {
+	if w.code == 0 {
+		_, _ = w.write(nil)
+	}
+}
+
 // sendHeld sends what is held, and p.
 func (w *Writer) sendHeld(p []byte) (int, error) {
 	if len(w.held) > 0 {
@@ -158,19 +166,23 @@ func (w *Writer) write(p []byte) (int, error) {
 // but where a length was promised: then that shows whether the page is whole.
 func (w *Writer) count(n int64, err error) {
 	w.sent += n
-	if err != nil && w.promised == 0 {
+	if err != nil && w.promised == noLength {
 		w.tail = nil
 	}
 }
 
 // end completes the response when the handler has returned.
 func (w *Writer) end() {
-	if w.phase == fresh {
+	wrote := w.phase != fresh
+	if !wrote {
 		w.decide(0)
 	}
 	switch {
 	case w.phase == holding && w.sent == 0 && len(w.held) == 0:
 		w.endEmpty()
+		if wrote {
+			w.forwardEmptyWrite()
+		}
 	case w.isScanning():
 		_, _ = w.apply(w.scan.Close(), nil) // nobody is left to hear of an error
 	}
@@ -180,7 +192,7 @@ func (w *Writer) end() {
 	}
 	// Also for HEAD, or its length would not be that of GET. A page that is not
 	// as long as its header promised gets no tail: it must not pass for whole.
-	if len(w.tail) > 0 && (w.promised == 0 || w.sent == w.promised) {
+	if len(w.tail) > 0 && (w.promised == noLength || w.sent == w.promised) {
 		_, _ = w.ResponseWriter.Write(w.tail)
 	}
 }

@@ -29,7 +29,8 @@ type Writer struct {
 	scan     prolog.Scanner
 	held     []byte // read by scan, not yet sent
 	sent     int64  // bytes of the page that were sent; those of held come next
-	promised int64  // the page's Content-Length before it grew, 0 if it had none
+	written  int64  // bytes of the page that the handler wrote, also those that were refused
+	promised int64  // the page's Content-Length before it grew, noLength if it had none
 	tail     []byte // what is to follow the page
 
 	conditions *conditions // of a conditional request, else nil
@@ -87,7 +88,7 @@ func (w *Writer) decide(code int) {
 	reason := w.cannotInject()
 	if reason == "" {
 		if w.insertion, reason = w.hooks.Insertion(w.Header()); w.insertion != nil {
-			w.phase = holding
+			w.phase, w.promised = holding, contentLength(w.Header())
 			return
 		}
 	}
@@ -141,13 +142,32 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.phase == fresh {
 		w.decide(0)
 	}
-	switch w.phase {
-	case passing:
-		return w.write(p)
-	case failed:
+	switch {
+	case w.phase == failed:
 		return 0, w.err
+	case w.refuses(len(p)):
+		return 0, http.ErrContentLength
+	case w.phase == passing:
+		return w.write(p)
 	}
 	return w.apply(w.scan.Scan(p), p)
+}
+
+// refuses reports whether n more bytes are more than the page's Content-Length
+// promised. net/http refuses what exceeds it; below us, what is put in counts, and
+// what was held comes at once.
+func (w *Writer) refuses(n int) bool {
+	if w.insertion == nil || w.promised == noLength {
+		return false
+	}
+	w.written += int64(n)
+	if w.written <= w.promised {
+		return false
+	}
+	if w.phase == holding && w.header == nil {
+		w.holdHeader() // a Write that is refused has sent the header all the same
+	}
+	return true
 }
 
 // WriteString spares a long string the copy that Write would need.
@@ -155,18 +175,22 @@ func (w *Writer) WriteString(s string) (n int, err error) {
 	if w.phase == fresh {
 		w.decide(0)
 	}
+	switch {
+	case w.phase == failed:
+		return 0, w.err
+	case w.refuses(len(s)):
+		return 0, http.ErrContentLength
+	}
 	if w.isScanning() {
 		buf := buffers.Get().(*[bufferLen]byte)
 		defer buffers.Put(buf)
 		for w.isScanning() {
-			k, err := w.Write(buf[:copy(buf[:], s[n:])])
+			piece := buf[:copy(buf[:], s[n:])]
+			k, err := w.apply(w.scan.Scan(piece), piece)
 			if n += k; err != nil || n == len(s) {
 				return n, err
 			}
 		}
-	}
-	if w.phase == failed {
-		return n, w.err
 	}
 	k, err := io.WriteString(w.ResponseWriter, s[n:])
 	w.count(int64(k), err)
@@ -198,6 +222,7 @@ func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
 		return n, w.err
 	}
 	k, err := io.Copy(w.ResponseWriter, src)
+	w.written += k
 	w.count(k, err)
 	return n + k, err
 }
@@ -239,6 +264,7 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		if err := w.sendSafe(nil); err != nil {
 			return nil, nil, err
 		}
+		w.forwardEmptyWrite()
 	}
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {

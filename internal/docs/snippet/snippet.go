@@ -8,8 +8,11 @@ import (
 	"context"
 	"database/sql"
 	"net/http"
+	"net/url"
 
 	"github.com/alexedwards/scs/v2"
+	_ "github.com/coder/websocket"
+	_ "github.com/gorilla/csrf"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/justinas/nosurf"
 	"github.com/redis/go-redis/v9"
@@ -29,6 +32,8 @@ var (
 	ctx      context.Context
 	addr     string
 	data     []byte
+	key      []byte
+	upstream *url.URL
 	mux      *http.ServeMux
 	router   http.Handler
 	home     http.Handler
@@ -40,6 +45,7 @@ var (
 	compress    func(http.Handler) http.Handler
 	setsCookies func(http.Handler) http.Handler
 	adminsOnly  func(http.Handler) http.Handler
+	guard       func(http.Handler) http.Handler
 	identify    func(*http.Request) (user string, meta any)
 	lock        func(document, session string)
 	unlock      func(session string)
