@@ -45,7 +45,7 @@
 // In the browser the script dispatches its events on document:
 //
 //   - keepalive:warning before the end, and keepalive:expired after it, which can
-//     be cancelled to show an own dialog;
+//     be cancelled to show a dialog of the app's own;
 //   - keepalive:resumed when a warning or an end is no longer true;
 //   - keepalive:ping with each answer, and keepalive:logout before signing out.
 //
