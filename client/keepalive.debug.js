@@ -181,10 +181,13 @@
     if (isClaimedHere()) updateRecord({ claim: 0, ...changes });
   };
   var savePageLoad = (requestedAt) => {
+    const isNews = numberOrZero(readRecord().at) < requestedAt;
+    if (!isNews) return false;
     const idle = config.idle - Math.min(config.idle / 20, MINUTE);
     const deadline = numberOrZero(readRecord().life);
     const life = deadline > requestedAt + 2 * idle ? deadline : 0;
     updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
+    return true;
   };
 
   // src/activity.js
@@ -462,13 +465,18 @@
   };
 
   // src/pageload.js
-  var pageRequestedAt = () => {
-    const [visit] = (
+  var visit = () => {
+    const [entry] = (
       /** @type {PerformanceNavigationTiming[]} */
       performance.getEntriesByType("navigation")
     );
-    if (!visit?.transferSize || visit.type === "back_forward" || visit.deliveryType || visit.workerStart) return 0;
-    return Date.now() - performance.now() + visit.requestStart;
+    return entry;
+  };
+  var isComeback = () => visit()?.type === "back_forward";
+  var pageRequestedAt = () => {
+    const entry = visit();
+    if (!entry?.transferSize || isComeback() || entry.deliveryType || entry.workerStart) return 0;
+    return Date.now() - performance.now() + entry.requestStart;
   };
 
   // src/presence.js
@@ -579,13 +587,17 @@
     });
     listenForInput(isUserAsked, tick);
   };
-  var takePageLoad = () => {
+  var countPageLoad = () => {
     const requestedAt = pageRequestedAt();
+    if (requestedAt && savePageLoad(requestedAt)) forgetReturn();
+    return requestedAt > 0;
+  };
+  var takePageLoad = () => {
     if (config.anonymous) {
       if (decide().end > Date.now()) writeRecord({});
-    } else if (requestedAt) {
-      forgetReturn();
-      savePageLoad(requestedAt);
+    } else if (!countPageLoad()) {
+      if (decide().gone && !isComeback()) look2();
+      addEventListener("load", () => countPageLoad() && tick());
     }
   };
   var runAgain = (anonymous2) => {

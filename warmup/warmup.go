@@ -4,7 +4,7 @@
 // the standard library.
 //
 //	warm, err := warmup.New(warmup.Config{
-//		Handler:  mux,
+//		Handler:  handler, // the outermost one that the app serves
 //		Settings: warmup.Settings{Targets: []warmup.Target{{URL: "/"}, {URL: "/report"}}},
 //	})
 //	go warm.Run(ctx)
@@ -20,8 +20,10 @@
 // carry no cookies, so a page behind a login answers with a redirect, which is not
 // warm. A target SHOULD NOT be a page whose visits are counted or paid for.
 //
-// With [Config.Handler] the package calls the handler directly. Network, proxies
-// and TLS take no part, and are not warmed either. The handler MUST return soon
+// With [Config.Handler] the package calls the handler directly. It MUST be the
+// outermost handler that the app serves, sessions included: a page that uses a
+// session would panic without the middleware that loads it. Network, proxies and
+// TLS take no part, and are not warmed either. The handler MUST return soon
 // after the context of its request ends; until it returns it occupies one of the
 // requests that [Settings.Concurrency] allows.
 //
@@ -61,7 +63,8 @@ type Config struct {
 	// Pinger.Reload.
 	Settings
 
-	// Handler is called in place of requests over the network. Its requests have
+	// Handler is called in place of requests over the network: the outermost
+	// handler that the app serves, sessions included. Its requests have
 	// the remote address 127.0.0.1, and TLS set if the origin is https. Its
 	// http.ResponseWriter is an http.Flusher; it can't be hijacked and has no
 	// deadlines. A panic is a failure of the target. Default: nil, requests go

@@ -97,3 +97,39 @@ func TestAnonymousPageMakesOthersAsk(t *testing.T) {
 		require.Empty(t, tb.events)
 	})
 }
+
+// Firefox often knows only at the load event that a page came from the server.
+func TestPageLoadThatIsKnownLate(t *testing.T) {
+	known := `performance.getEntriesByType = () => [{type: 'navigate', transferSize: 900, deliveryType: '', workerStart: 0, requestStart: 50}];
+		dispatchEvent({type: 'load'})`
+	t.Run("after signing in again", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			b.disk[recordKey] = fmt.Sprintf(`{"gone":%d}`, now-1000)
+			tb := b.open(page{cached: true})
+			b.sleep(time.Minute)
+			tb.run(known)
+			require.Zero(t, tb.count("expired"), "the page does not believe in an end before it")
+			require.Equal(t, []string{"GET"}, b.methods())
+		})
+	})
+	t.Run("the load counts for all tabs", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			b.disk[recordKey] = fmt.Sprintf(`{"at":%d,"idle":1200000,"full":1200000,"life":%d}`, now-3000, now+36_000_000)
+			tb := b.open(page{cached: true})
+			tb.run(known)
+			require.InDelta(t, now-250, b.record()["at"], 0)
+			b.sleep(5 * time.Second)
+			require.Empty(t, b.methods())
+		})
+	})
+	t.Run("a later answer stays", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			tb := b.open(page{cached: true})
+			b.sleep(10 * time.Second)
+			at := b.record()["at"]
+			require.NotZero(t, at)
+			tb.run(`performance.now = () => 10300;` + known)
+			require.Equal(t, at, b.record()["at"])
+		})
+	})
+}

@@ -12,7 +12,7 @@ import { publish, runningIn } from './api.js';
 import { ask } from './ask.js';
 import { config, pingURL, script, sharedKey } from './config.js';
 import { announce, dismissNotice, isDialogOpen, isSignedOut, isUserAsked, noteSignedOut, prepareDialogs } from './notice.js';
-import { pageRequestedAt } from './pageload.js';
+import { isComeback, pageRequestedAt } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
 import { readRecord, savePageLoad, writeRecord } from './record.js';
 import { awaitSession, decide, forgetReturn, noteReturn, setLook, setStay, startTab, stopTab, takesPart } from './tab.js';
@@ -87,15 +87,23 @@ const listen = () => {
 	listenForInput(isUserAsked, tick);
 };
 
+/** Counts the page's load as an answer of the server, and reports whether it is one. */
+const countPageLoad = () => {
+	const requestedAt = pageRequestedAt();
+	if (requestedAt && savePageLoad(requestedAt)) forgetReturn();
+	return requestedAt > 0;
+};
+
 /** Takes what the page's load says of the session. */
 const takePageLoad = () => {
-	const requestedAt = pageRequestedAt();
 	if (config.anonymous) {
 		// The other tabs may believe in a session: let them ask.
 		if (decide().end > Date.now()) writeRecord({});
-	} else if (requestedAt) {
-		forgetReturn();
-		savePageLoad(requestedAt);
+	} else if (!countPageLoad()) {
+		// Firefox often knows only later that the page came from the server. Until then the page must not believe that
+		// the session before this one is still gone.
+		if (decide().gone && !isComeback()) look();
+		addEventListener('load', () => countPageLoad() && tick());
 	}
 };
 

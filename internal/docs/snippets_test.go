@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"log":           "log",
 	"os":            "os",
 	"slog":          "log/slog",
+	"sql":           "database/sql",
 	"strings":       "strings",
 	"testing":       "testing",
 	"time":          "time",

@@ -33,7 +33,7 @@ func TestContentBlockers(t *testing.T) {
 	require.NotNil(t, src)
 	const origin = "https://app.example"
 	urls := []string{origin + src[1]}
-	for _, name := range []string{"ping", "frame", "dialog?en", "here", "leave"} {
+	for _, name := range []string{"ping", "frame", "dialog?en", "dialog.ABCDEFGHIJKL.js", "keepalive.debug.js", "here", "leave"} {
 		urls = append(urls, origin+km.Path()+name)
 	}
 

@@ -173,7 +173,6 @@ func testWarning(t *testing.T, b *webdriver.Browser) {
 	first, second := b.Window(), b.NewWindow("tab")
 	b.SwitchTo(second)
 	b.Navigate(a.URL + "/page")
-	webdriver.Script[any](b, "keepalive.stay()") // as Firefox may report too late that the page came from the network
 	b.SwitchTo(first)
 	waitForDialogToClose(t, b)
 	a.requireStayed(t, b, token, 3)

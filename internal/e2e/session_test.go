@@ -21,6 +21,7 @@ func TestSessions(t *testing.T) {
 		{name: "input in another tab", run: testInputInAnotherTab},
 		{name: "unattended", run: testUnattended},
 		{name: "no script", run: testNoScript},
+		{name: "cached page", run: testCachedPage},
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/watchdog"
 	"github.com/stretchr/testify/require"
 )
 
@@ -124,42 +125,25 @@ func startProxy(t *testing.T, command string, args func(string) []string, config
 	if err != nil {
 		path = filepath.Join("/usr/sbin", command) // outside of many users' PATH
 	}
-	dir := t.TempDir()
-	pool := writeCertificate(t, dir)
+	folder := watchdog.New(t)
+	pool := writeCertificate(t, folder.Path)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr().String()
 	require.NoError(t, ln.Close())
-	file := filepath.Join(dir, "config")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, addr, upstream), 0o600))
+	file := filepath.Join(folder.Path, "config")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, folder.Path, addr, upstream), 0o600))
 
 	cmd := exec.Command(path, args(file)...)
-	var log strings.Builder
-	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-		case <-time.After(30 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	})
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	require.NoError(t, folder.Start(cmd))
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 		}
-		select {
-		case <-ended:
-			require.FailNow(t, command+" has ended: "+log.String())
-		default:
-		}
 		return err == nil
-	}, time.Minute, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond, "%s does not listen", command)
 
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
