@@ -37,12 +37,16 @@ func TestServerSentEvents(t *testing.T) {
 	sm, token := newOldSession(t)
 	km := newManager(t, sm)
 	received := make(chan struct{})
-	srv := newServer(t, km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv := newServer(t, km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for range 3 {
 			_, _ = io.WriteString(w, "data: <!doctype html><head>\n\n")
 			_ = http.NewResponseController(w).Flush()
-			<-received
+			select {
+			case <-received:
+			case <-r.Context().Done(): // the test has failed
+				return
+			}
 		}
 	})))
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL, nil)
