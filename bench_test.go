@@ -283,6 +283,23 @@ func BenchmarkPing(b *testing.B) {
 	}
 }
 
+// BenchmarkPingIdleTimeout is a ping that reads the session first, because
+// Config.IdleTimeout asks it for its idle timeout.
+func BenchmarkPingIdleTimeout(b *testing.B) {
+	sm := newSessions()
+	for name, idle := range map[string]func(context.Context) time.Duration{
+		"without": nil,
+		"with":    func(ctx context.Context) time.Duration { return time.Duration(sm.GetInt(ctx, "minutes")) * time.Minute },
+	} {
+		b.Run(name, func(b *testing.B) {
+			km := newManager(b, sm, keepalive.Config{IdleTimeout: idle})
+			r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, km.Path()+"ping", nil)
+			r.Header.Set("Cookie", "session="+newToken(b, sm))
+			benchmarkServe(b, km.LoadAndSave(http.NotFoundHandler()), r, http.StatusOK)
+		})
+	}
+}
+
 // benchmarkServe calls a handler over and over with one request.
 func benchmarkServe(b *testing.B, h http.Handler, r *http.Request, status int) {
 	w := &apptest.Sink{Headers: make(http.Header)}

@@ -147,6 +147,9 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 	if policy := r.URL.Query().Get("policy"); policy != "" {
 		w.Header().Set("Content-Security-Policy", policy)
 	}
+	if policy := r.URL.Query().Get("integrity"); policy != "" {
+		w.Header().Set("Integrity-Policy", policy)
+	}
 	_, _ = fmt.Fprint(w, pageHTML)
 }
 

@@ -29,6 +29,7 @@ func TestDialogs(t *testing.T) {
 		{name: "blank", run: testBlank},
 		{name: "app's own dialogs", run: testOwnDialogs},
 		{name: "policies", run: testDialogPolicies},
+		{name: "integrity policy", run: testIntegrityPolicy},
 		{name: "appearance", run: testDialogAppearance},
 	})
 }
@@ -312,6 +313,16 @@ func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 	time.Sleep(time.Second)
 	require.False(t, readDialog(b).Open)
 	require.True(t, webdriver.Script[bool](b, "return keepalive.state.gone"))
+}
+
+// Where a page blocks scripts without integrity metadata, the script and the module of its dialogs still load. The page
+// loads its recorder as such a script, and so has none.
+func testIntegrityPolicy(t *testing.T, b *webdriver.Browser) {
+	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
+	b.Navigate(a.URL + "/login?integrity=" + url.QueryEscape("blocked-destinations=(script)"))
+	require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
+	webdriver.Script[any](b, "keepalive.look()")
+	require.Equal(t, "signin", waitForDialog(t, b).Focus)
 }
 
 func testDialogPolicies(t *testing.T, b *webdriver.Browser) {
