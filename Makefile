@@ -57,7 +57,7 @@ $(MODULES:%=check/%): check/%:
 
 # The types of the script's modules, and of keepalive.d.ts.
 types:
-	cd client/_types && npm ci --no-audit --no-fund --silent && npm test --silent
+	cd client/_types && trap 'rm -rf node_modules' EXIT && npm ci --no-audit --no-fund --silent && npm test --silent
 
 # The time limit is for what hangs. Those that have little concurrency of ours, and
 # would take minutes longer with it, run without the race detector.

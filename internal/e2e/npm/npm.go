@@ -11,13 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"path"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The packages that are used here, each with the file that pages load and with
@@ -40,26 +38,20 @@ const (
 	AxePath      = "axe.min.js"
 )
 
-const (
-	registry = "https://registry.npmjs.org"
-	timeout  = 2 * time.Minute
-	// maxTarball bounds what is read of an answer before its hash is known, and of
-	// a file in it.
-	maxTarball = 64 << 20
-)
+// maxFile bounds what is read of a file in a package.
+const maxFile = 64 << 20
 
-// File returns one file of an npm package. It downloads the package from the
-// registry, unless the user's cache directory has it, and fails the test if its
-// bytes are not those that integrity names, "sha512-" and the hash in base64.
-// name is a path as below node_modules/pkg. Proxies are taken from the
-// environment, as net/http does.
+// File returns one file of an npm package. npm downloads the package, unless the
+// user's cache directory has it. The test fails if its bytes are not those that
+// integrity names, "sha512-" and the hash in base64. name is a path as below
+// node_modules/pkg.
 func File(t testing.TB, pkg, version, name, integrity string) []byte {
 	t.Helper()
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		dir = t.TempDir() // no home: what is downloaded serves this test only
 	}
-	tarball, err := fetch(registry, filepath.Join(dir, "keepalive-npm"), pkg, version, integrity)
+	tarball, err := fetch(filepath.Join(dir, "keepalive-npm"), pkg, version, integrity)
 	if err != nil {
 		t.Fatalf("npm: %s@%s: %v", pkg, version, err)
 	}
@@ -72,14 +64,14 @@ func File(t testing.TB, pkg, version, name, integrity string) []byte {
 
 // fetch returns a package's tarball, whose hash has been verified, wherever it
 // came from.
-func fetch(registry, dir, pkg, version, integrity string) ([]byte, error) {
+func fetch(dir, pkg, version, integrity string) ([]byte, error) {
 	cached := filepath.Join(dir, strings.ReplaceAll(pkg, "/", "+")+"-"+version+".tgz")
 	if data, err := os.ReadFile(cached); err == nil && verify(data, integrity) == nil {
 		return data, nil
 	}
-	data, err := download(registry + "/" + pkg + "/-/" + path.Base(pkg) + "-" + version + ".tgz")
+	data, err := download(pkg + "@" + version)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the tests need the npm registry once, or the file %s", err, cached)
+		return nil, fmt.Errorf("%w; the tests need npm's registry once, or the file %s", err, cached)
 	}
 	if err := verify(data, integrity); err != nil {
 		return nil, err
@@ -90,24 +82,22 @@ func fetch(registry, dir, pkg, version, integrity string) ([]byte, error) {
 	return data, nil
 }
 
-func download(url string) ([]byte, error) {
-	client := http.Client{Timeout: timeout}
-	response, err := client.Get(url)
+// download returns the tarball that npm finds for a package, in the registry that
+// it is configured for.
+func download(spec string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "keepalive-npm-")
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", url, response.Status)
+	defer os.RemoveAll(dir)
+	var log bytes.Buffer
+	cmd := exec.Command("npm", "pack", spec, "--silent", "--pack-destination", dir)
+	cmd.Stderr = &log
+	name, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("npm pack %s: %w: %s", spec, err, log.String())
 	}
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxTarball+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", url, err)
-	case len(data) > maxTarball:
-		return nil, fmt.Errorf("%s is larger than %d bytes", url, maxTarball)
-	}
-	return data, nil
+	return os.ReadFile(filepath.Join(dir, strings.TrimSpace(string(name))))
 }
 
 func verify(data []byte, integrity string) error {
@@ -157,7 +147,7 @@ func extract(tarball []byte, name string) ([]byte, error) {
 			return nil, err
 		}
 		if _, rest, _ := strings.Cut(header.Name, "/"); header.Typeflag == tar.TypeReg && rest == name {
-			return io.ReadAll(io.LimitReader(files, maxTarball))
+			return io.ReadAll(io.LimitReader(files, maxFile))
 		}
 	}
 }
