@@ -263,7 +263,6 @@ func TestContentSecurityPolicy(t *testing.T) {
 func TestTimeoutHandlerOutside(t *testing.T) {
 	var running sync.WaitGroup
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		running.Add(1)
 		defer running.Done()
 		wiretest.RespondHTML(200, page[:20])(w, r)
 		<-r.Context().Done()
@@ -286,6 +285,7 @@ func TestTimeoutHandlerOutside(t *testing.T) {
 	}))
 	cookie := "Cookie: session=" + newToken(t, sm) + "\r\n"
 	for _, proto := range wiretest.Protocols {
+		running.Add(1)
 		require.Equal(t, 503, srv.Fetch(t, proto, "GET", "/", cookie+wiretest.ForPage).Status)
 	}
 	running.Wait()
