@@ -30,7 +30,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 	if isDestroyed {
 		s.events.publish(Event{Kind: EventDestroy, Request: r}, loadedKey)
 	}
-	store := &commitStore{Store: s.store, loadedKey: loadedKey, passive: passive}
+	store := &commitStore{Store: s.store, loadedKey: loadedKey, idle: idle, passive: passive}
 	sm := *s.manager
 	sm.Store, sm.IdleTimeout = store, idle
 	if token, _, err = sm.Commit(ctx); err != nil {
@@ -56,7 +56,8 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, 
 // loaded with is replaced if it still exists, any other is created.
 type commitStore struct {
 	Store
-	loadedKey string    // of the session that was loaded, "" for none
+	loadedKey string // of the session that was loaded, "" for none
+	idle      time.Duration
 	passive   bool      // the request leaves that session's expiry as it is
 	expiry    time.Time // what was written
 	gone      bool      // nothing was written: the session that was loaded has ended
@@ -73,7 +74,7 @@ func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, ex
 	}
 	found := true
 	if keeper, ok := s.Store.(expiryKeeper); ok && s.passive {
-		s.expiry, found, err = keeper.ReplaceData(ctx, key, data)
+		s.expiry, found, err = keeper.ReplaceData(ctx, key, data, s.idle)
 		s.gone = err == nil && !found
 		return err
 	}
@@ -94,5 +95,5 @@ func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, ex
 // expiry as it is. The in-process store must decide that by itself, because it
 // may not know the expiry.
 type expiryKeeper interface {
-	ReplaceData(ctx context.Context, key string, data []byte) (expiry time.Time, found bool, err error)
+	ReplaceData(ctx context.Context, key string, data []byte, full time.Duration) (expiry time.Time, found bool, err error)
 }

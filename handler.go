@@ -336,7 +336,7 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 	switch {
 	case token == "" || err != nil:
 	case extend:
-		if c.times, err = s.extend(r.Context(), c.key, c.idle-inactive); err == nil && c.times.found && !s.writesCookies.Load() {
+		if c.times, err = s.extend(r.Context(), c.key, c.idle-inactive, c.idle); err == nil && c.times.found && !s.writesCookies.Load() {
 			err = s.resendCookie(w, r, token, c.times.deadline)
 		}
 	default:

@@ -115,7 +115,7 @@ func (s *sessions) wrapStore() {
 	default:
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner))
 	}
-	s.manager.Store = memory.New(inner, exclusive, deadlineReader(s.manager.Codec), func() time.Duration { return s.manager.IdleTimeout })
+	s.manager.Store = memory.New(inner, exclusive, deadlineReader(s.manager.Codec))
 }
 
 // Without these, wrapStore and start would panic.

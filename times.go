@@ -33,15 +33,25 @@ func guessExpiry(times sessionTimes, idle time.Duration) sessionTimes {
 	return times
 }
 
-// extend touches a session.
-func (s *sessions) extend(ctx context.Context, key string, idle time.Duration) (times sessionTimes, err error) {
-	if d, ok := s.store.(deadlineStore); ok {
-		times.expiry, times.deadline, times.found, err = d.TouchDeadline(ctx, key, idle, s.deadline)
-	} else {
-		times.expiry, times.found, err = s.store.Touch(ctx, key, idle, func(data []byte) (t time.Time, err error) {
-			times.deadline, err = s.deadline(data)
-			return times.deadline, err
-		})
+// fullToucher is a Store that may not know a session's expiry, and so must be told
+// its whole idle timeout by a touch for less.
+type fullToucher interface {
+	TouchOf(ctx context.Context, key string, idle, full time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error)
+}
+
+// extend touches a session whose idle timeout is full, for idle from now.
+func (s *sessions) extend(ctx context.Context, key string, idle, full time.Duration) (times sessionTimes, err error) {
+	readDeadline := func(data []byte) (t time.Time, err error) {
+		times.deadline, err = s.deadline(data)
+		return times.deadline, err
+	}
+	switch store := s.store.(type) {
+	case deadlineStore:
+		times.expiry, times.deadline, times.found, err = store.TouchDeadline(ctx, key, idle, s.deadline)
+	case fullToucher:
+		times.expiry, times.found, err = store.TouchOf(ctx, key, idle, full, readDeadline)
+	default:
+		times.expiry, times.found, err = s.store.Touch(ctx, key, idle, readDeadline)
 	}
 	if err != nil || !times.found {
 		return times, err
@@ -56,7 +66,7 @@ func (s *sessions) extend(ctx context.Context, key string, idle time.Duration) (
 // peek reads when a session ends, and extends nothing.
 func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, err error) {
 	if _, ok := s.store.(deadlineStore); ok {
-		return s.extend(ctx, key, noExtension)
+		return s.extend(ctx, key, noExtension, 0)
 	}
 	if times.expiry, times.found, err = s.store.Expiry(ctx, key); err != nil || !times.found {
 		return times, err

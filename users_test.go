@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,28 @@ func TestIdleTimeoutOfASession(t *testing.T) {
 			idle, _ = readTimes(t, c.Do(http.MethodPost, "/keepalive/ping", t.Context(), "inactive=60000"))
 			require.Equal(t, tt.idle, idle, "a client's inactivity shortens nothing that is stored")
 			time.Sleep(tt.idle)
+			require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
+		}
+	})
+}
+
+// After a restart nobody knows when a session of a kiosk ends. It gets its own
+// idle timeout at most, and not that of the session manager.
+func TestIdleTimeoutAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sharedStore{memstore.NewWithCleanupInterval(0)}
+		kiosk := keepalive.Config{IdleTimeout: func(context.Context) time.Duration { return 5 * time.Minute }}
+		for _, touch := range []func(c *apptest.Client){
+			func(c *apptest.Client) { c.Get("/") },
+			func(c *apptest.Client) { c.Ping() },
+			func(c *apptest.Client) { c.Do(http.MethodPost, "/keepalive/ping", t.Context(), "inactive=60000") },
+		} {
+			_, before := newInstance(t, store, 20*time.Minute, kiosk)
+			c := &apptest.Client{Handler: before}
+			c.Get("/login")
+			_, c.Handler = newInstance(t, store, 20*time.Minute, kiosk)
+			touch(c)
+			time.Sleep(5*time.Minute + time.Second)
 			require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
 		}
 	})

@@ -18,7 +18,7 @@ func TestMemoryFollowsTheLiveSessions(t *testing.T) {
 		return end, err
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := New(memstore.NewWithCleanupInterval(0), true, deadline, func() time.Duration { return time.Minute }).(IterableStore)
+		s := New(memstore.NewWithCleanupInterval(0), true, deadline).(IterableStore)
 		for i := range 100_000 { // 1,000 live for 10 s, 100 new ones each second
 			require.NoError(t, s.Commit(strconv.Itoa(i), nil, time.Now().Add(10*time.Second)))
 			if i%100 == 0 {

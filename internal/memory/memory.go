@@ -23,11 +23,10 @@ const stripes = 64
 // Store is a keepalive.Store around any scs.Store. Its methods may be used
 // concurrently.
 type Store struct {
-	inner       scs.Store
-	deadline    func([]byte) (time.Time, error)
-	idleTimeout func() time.Duration
-	exclusive   bool // no other process writes to inner
-	takesCtx    bool // inner is an scs.CtxStore
+	inner     scs.Store
+	deadline  func([]byte) (time.Time, error)
+	exclusive bool // no other process writes to inner
+	takesCtx  bool // inner is an scs.CtxStore
 	// clone is set for stores whose Find may return memory that their Commit
 	// invalidates, such as boltstore's mapped pages.
 	clone   bool
@@ -47,13 +46,12 @@ type stripe struct {
 type IterableStore struct{ *Store }
 
 // New returns a Store around inner, or an IterableStore where inner supports
-// iteration. deadline reads a session's deadline from its data. idleTimeout is
-// how long a session may last from now when its expiry is not known. exclusive
-// reports that no other process writes to inner.
-func New(inner scs.Store, exclusive bool, deadline func(data []byte) (time.Time, error), idleTimeout func() time.Duration) scs.Store {
+// iteration. exclusive reports that no other process writes to inner. deadline reads
+// a session's deadline from its data.
+func New(inner scs.Store, exclusive bool, deadline func(data []byte) (time.Time, error)) scs.Store {
 	_, isMem := inner.(*memstore.MemStore)
 	_, takesCtx := inner.(scs.CtxStore)
-	s := &Store{inner: inner, deadline: deadline, idleTimeout: idleTimeout, exclusive: exclusive, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
+	s := &Store{inner: inner, deadline: deadline, exclusive: exclusive, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
 	for i := range s.stripes {
 		s.stripes[i] = stripe{lock: make(chan struct{}, 1), expiry: make(map[string]time.Time)}
 	}
@@ -140,8 +138,15 @@ func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte,
 	return nil
 }
 
-// Touch implements keepalive.Store.
+// Touch implements keepalive.Store. It takes idle for the session's whole idle
+// timeout.
 func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadline func([]byte) (time.Time, error)) (time.Time, bool, error) {
+	return s.TouchOf(ctx, key, idle, idle, deadline)
+}
+
+// TouchOf is Touch for a session with the idle timeout full. If the session's expiry
+// is not known, it may last for all of that from now, and must not get shorter.
+func (s *Store) TouchOf(ctx context.Context, key string, idle, full time.Duration, deadline func([]byte) (time.Time, error)) (time.Time, bool, error) {
 	st, err := s.lock(ctx, key)
 	if err != nil {
 		return time.Time{}, false, err
@@ -165,8 +170,7 @@ func (s *Store) Touch(ctx context.Context, key string, idle time.Duration, deadl
 	case current.IsZero() && idle <= 0:
 		return time.Time{}, true, nil
 	case current.IsZero():
-		// It may last for a whole idle timeout from now, and must not get shorter.
-		next = now.Add(max(idle, s.idleTimeout()))
+		next = now.Add(full)
 	}
 	if end.Before(next) {
 		next = end
@@ -214,10 +218,10 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry tim
 	return true, s.commit(ctx, st, key, data, expiry)
 }
 
-// ReplaceData stores data in place of a live session, and leaves its expiry as it
-// is. Where that may be later than is remembered, the session gets a whole idle
-// timeout, because a write must not make it shorter.
-func (s *Store) ReplaceData(ctx context.Context, key string, data []byte) (expiry time.Time, found bool, err error) {
+// ReplaceData stores data in place of a live session with the idle timeout full,
+// and leaves its expiry as it is. Where that may be later than is remembered, the
+// session gets all of full, because a write must not make it shorter.
+func (s *Store) ReplaceData(ctx context.Context, key string, data []byte, full time.Duration) (expiry time.Time, found bool, err error) {
 	st, err := s.lock(ctx, key)
 	if err != nil {
 		return time.Time{}, false, err
@@ -228,7 +232,7 @@ func (s *Store) ReplaceData(ctx context.Context, key string, data []byte) (expir
 		return time.Time{}, false, err
 	}
 	if expiry.IsZero() || !s.exclusive {
-		expiry = time.Now().Add(s.idleTimeout())
+		expiry = time.Now().Add(full)
 	}
 	end, err := s.deadline(data)
 	if err != nil {

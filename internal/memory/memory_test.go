@@ -27,12 +27,9 @@ func readDeadline(data []byte) (time.Time, error) {
 	return deadline, err
 }
 
-// idleTimeout is that of the session manager.
-func idleTimeout() time.Duration { return 20 * time.Minute }
-
 // newStore returns a Store around one that no other process writes to.
 func newStore(inner scs.Store) keepalive.Store {
-	return memory.New(inner, true, readDeadline, idleTimeout).(keepalive.Store)
+	return memory.New(inner, true, readDeadline).(keepalive.Store)
 }
 
 // newStoreWithSession returns a Store around a memstore with one session "k",
@@ -190,7 +187,7 @@ func TestUnknownExpiry(t *testing.T) {
 			require.True(t, found)
 			require.Zero(t, expiry)
 		}
-		expiry, found, err := s.Touch(t.Context(), "k", 50*time.Millisecond, readDeadline)
+		expiry, found, err := s.(memory.IterableStore).TouchOf(t.Context(), "k", 50*time.Millisecond, 20*time.Minute, readDeadline)
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Equal(t, 20*time.Minute, time.Until(expiry), "a whole idle timeout, so that it cannot get shorter")
