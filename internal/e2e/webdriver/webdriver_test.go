@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +24,10 @@ const page = `<!doctype html>
 <script>%s</script>
 <script>
 	window.kept = [];
-	addEventListener('pageshow', event => kept.push(event.persisted));
+	addEventListener('pageshow', event => {
+		kept.push(event.persisted);
+		navigator.sendBeacon('/shown' + location.pathname); // a fetch may keep the page out of the back/forward cache
+	});
 	console.warn('a warning');
 </script>
 </head>
@@ -38,7 +40,12 @@ const page = `<!doctype html>
 const visibility = "return document.visibilityState"
 
 func TestBrowsers(t *testing.T) {
+	shown := make(chan string, 100) // the pages, as they are shown
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page, found := strings.CutPrefix(r.URL.Path, "/shown"); found {
+			shown <- page
+			return
+		}
 		if r.URL.Path == "/a" { // and not the icon, which may come after the test deleted the cookie
 			http.SetCookie(w, &http.Cookie{Name: "taste", Value: "sweet", Path: "/", HttpOnly: true})
 		}
@@ -55,7 +62,7 @@ func TestBrowsers(t *testing.T) {
 			}{
 				{"page", testPage},
 				{"secure context", testSecureContext},
-				{"history", testHistory},
+				{"history", func(t *testing.T, b *webdriver.Browser, url string) { testHistory(t, b, url, shown) }},
 				{"tabs", testTabs},
 				{"minimise", testMinimise},
 			} {
@@ -102,15 +109,30 @@ func testSecureContext(t *testing.T, b *webdriver.Browser, url string) {
 }
 
 // The page is left from a script, because Marionette's own clicks keep a page out of the back/forward cache.
-func testHistory(t *testing.T, b *webdriver.Browser, url string) {
+func testHistory(t *testing.T, b *webdriver.Browser, url string, shown chan string) {
+	// The pages themselves say that they are there: WebKit's driver now and then never answers while a page goes.
+	await := func(page string) {
+		for {
+			select {
+			case got := <-shown:
+				if got == page {
+					return
+				}
+			case <-time.After(time.Minute):
+				require.Fail(t, page+" is not shown")
+			}
+		}
+	}
+	for len(shown) > 0 {
+		<-shown
+	}
 	b.Navigate(url + "/a")
+	await("/a")
 	webdriver.Script[any](b, "window.kept.length = 0; setTimeout(() => location.href = '/b')")
-	eventually(t, func() bool { return b.Title() == "Page /b" })
+	await("/b")
 	webdriver.Script[any](b, "setTimeout(() => history.back())")
-	eventually(t, func() bool { return b.Title() == "Page /a" })
-	eventually(t, func() bool {
-		return slices.Equal(webdriver.Script[[]bool](b, "return kept"), []bool{true})
-	})
+	await("/a")
+	require.Equal(t, []bool{true}, webdriver.Script[[]bool](b, "return kept"))
 }
 
 func testTabs(t *testing.T, b *webdriver.Browser, url string) {
