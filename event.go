@@ -30,7 +30,8 @@ const (
 	// EventRenew is a request that gave its session another token. Session is the
 	// name that it had before; EventSave follows, with the new one.
 	EventRenew EventKind = "renew"
-	// EventDestroy is a request that destroyed its session.
+	// EventDestroy is a request that destroyed its session, or whose cookie names one
+	// that had ended before.
 	EventDestroy EventKind = "destroy"
 	// EventHere is a page that reports that it is open. It does so at once, when its
 	// address changes, and each minute, or twice in an idle timeout that is shorter

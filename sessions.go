@@ -1,6 +1,7 @@
 package keepalive
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -235,7 +236,8 @@ func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, pa
 	switch {
 	case status == scs.Destroyed:
 		s.manager.WriteSessionCookie(ctx, w, "", time.Time{})
-		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(token))
+		// Of a session that has ended before, the cookie still has the name.
+		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(cmp.Or(token, s.token(r))))
 		return sessionState{}, nil
 	case status == scs.Unmodified && token == "":
 		return sessionState{}, nil

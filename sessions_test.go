@@ -418,3 +418,18 @@ func TestLogoutWithAMessage(t *testing.T) {
 	require.Equal(t, keepalive.EventSave, events[1].Kind)
 	require.NotEqual(t, old, events[1].Session)
 }
+
+// Signing out when the session has ended before names that one, so that whoever
+// keeps something for it, as package presence does, hears of the end.
+func TestLogoutOfAnEndedSession(t *testing.T) {
+	var events []keepalive.Event
+	sm := newSessions()
+	c := newClient(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+	c.Get("/login")
+	name := events[len(events)-1].Session
+	require.NoError(t, sm.Store.Delete(c.Token))
+	events = nil
+	c.Get("/logout")
+	require.Equal(t, []keepalive.EventKind{keepalive.EventDestroy}, kinds(events))
+	require.Equal(t, name, events[0].Session)
+}

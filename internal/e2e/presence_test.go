@@ -88,8 +88,9 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	require.Zero(t, webdriver.Script[int](b, "return missed"), "times that Ben was gone, who had a tab open all the time")
 
 	if b.Engine == webdriver.Chromium {
+		webdriver.Script[any](ben, "keepalive.stay()") // a frozen page can't
 		ben.Freeze()
-		time.Sleep(exampleIdle / 2)
+		time.Sleep(exampleIdle / 4)
 		require.Equal(t, []string{"/stock"}, pathsOnBoard(b, "Ben"), "a frozen tab too")
 		ben.Thaw()
 	}
