@@ -9,7 +9,7 @@ import (
 )
 
 // saveTimeout is how long a write may still take after the client has hung up.
-const saveTimeout = 5 * time.Second
+const saveTimeout = 2 * time.Second
 
 // outliving returns a context that ends the given time after ctx: what a handler
 // has done is not lost because its client hangs up.
