@@ -85,6 +85,7 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 	})
 	mux.HandleFunc("/page", a.page)
 	mux.HandleFunc("/shell-by-tag", shell(`"abc"`, time.Time{}))
+	mux.HandleFunc("/shell-by-hand", handMadeShell)
 	mux.HandleFunc("/shell-by-date", shell("", time.Now().Add(-time.Hour)))
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := a.sm.Destroy(r.Context()); err != nil {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,10 +23,22 @@ func shell(etag string, modified time.Time) http.HandlerFunc {
 	}
 }
 
+// handMadeShell is a page of a handler that compares tags itself.
+func handMadeShell(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("ETag", `"by-hand"`)
+	if r.Header.Get("If-None-Match") == `"by-hand"` {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, pageHTML)
+}
+
 // A page in the browser's own cache is good for as long as the same would go into
 // it: with the script after signing in, and without it after signing out.
 func testCachedPage(t *testing.T, b *webdriver.Browser) {
-	for _, path := range []string{"/shell-by-tag", "/shell-by-date"} {
+	for _, path := range []string{"/shell-by-tag", "/shell-by-date", "/shell-by-hand"} {
 		a := newApp(t, time.Hour, 12*time.Hour)
 		// open returns the status of the page that the server sent, and whether it runs the script.
 		open := func() (status int, hasScript bool) {
