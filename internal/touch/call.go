@@ -14,7 +14,11 @@ const detachedTimeout = 5 * time.Second
 // WithContextError returns err joined with the context's error, if the context
 // has ended: drivers return errors of their own then. Test with errors.Is.
 func WithContextError(ctx context.Context, err error) error {
-	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
+	ended := ctx.Err()
+	if deadline, ok := ctx.Deadline(); ended == nil && ok && !time.Now().Before(deadline) {
+		ended = context.DeadlineExceeded // the driver's own timer may be the first to see it
+	}
+	if err != nil && ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/seed4a306b22/keepalive/internal/touch"
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,13 @@ func TestWithContextError(t *testing.T) {
 	require.ErrorIs(t, touch.WithContextError(ctx, errBroken), context.Canceled)
 	require.ErrorIs(t, touch.WithContextError(ctx, errBroken), errBroken)
 	require.Equal(t, context.Canceled, touch.WithContextError(ctx, context.Canceled))
+	require.ErrorIs(t, touch.WithContextError(lateContext{t.Context()}, errBroken), context.DeadlineExceeded)
 }
+
+// lateContext has passed its deadline and does not know it yet.
+type lateContext struct{ context.Context }
+
+func (lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
 
 func TestRunWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
