@@ -17,8 +17,10 @@ interface KeepaliveState {
 	readonly input: number;
 	/** What is asked next: POST extends, GET looks, '' is nothing now. */
 	readonly ask: 'POST' | 'GET' | '';
-	/** When the script thinks again at the latest. */
+	/** When the script thinks again at the latest; Infinity where only somebody who comes back, or the app, can want that. */
 	readonly until: number;
+	/** Another user has signed in, in another tab, since this page was loaded. Known with Config.Identify only. */
+	readonly otherUser: boolean;
 }
 
 interface Keepalive {
@@ -34,7 +36,24 @@ interface Keepalive {
 	look(): void;
 	/** Ends all pings and dialogs of this page. Other tabs go on. */
 	stop(): void;
+	/**
+	 * Counts as input now, for apps that know better than the events of the page: games, video, sound that is heard. As
+	 * with all input, it does not answer a warning.
+	 */
+	active(): void;
+	/**
+	 * Calls listener at once, and each time gone, end, reason, failing or otherUser has changed. It returns a function that
+	 * ends this. The event keepalive:state says the same.
+	 */
+	subscribe(listener: (state: KeepaliveState) => void): () => void;
 	readonly state: KeepaliveState;
+	/** Aborts at the session's end, so that an app's own polling stops by itself. After a new sign-in it is another signal. */
+	readonly signal: AbortSignal;
+	/**
+	 * A stamp of whom the server sent this page to, '' for a guest. It is undefined without Config.Identify, and after
+	 * the event keepalive:check.
+	 */
+	readonly user: string | undefined;
 }
 
 /** What the events say in any case. */
@@ -69,10 +88,23 @@ interface DocumentEventMap {
 	 * dialog comes, and Config.BlankExpired leaves the page as it is.
 	 */
 	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | ''; readonly ms: 0 } & KeepaliveSource>;
+	/**
+	 * Another user has signed in, in another tab, so that this page's forms would be sent as theirs. With Config.Identify, in
+	 * pages of users. Cancelled, no dialog comes and no form is held back.
+	 */
+	'keepalive:user': CustomEvent<KeepaliveSource>;
+	/**
+	 * A form is held back, once, because what it sends would be lost, or sent as another user. Cancelled, it is sent.
+	 */
+	'keepalive:hold': CustomEvent<{ readonly form: HTMLFormElement } & KeepaliveSource>;
 	/** A warning is over, because the session was extended, or a session is there again. A new answer follows soon. */
 	'keepalive:resumed': CustomEvent<KeepaliveSource>;
+	/** gone, end, reason, failing or otherUser of keepalive.state has changed. */
+	'keepalive:state': CustomEvent<KeepaliveState & KeepaliveSource>;
 	/** The dialog's sign-out button was pressed. Cancelled, nothing is sent to Config.LogoutURL. */
 	'keepalive:logout': CustomEvent<KeepaliveSource>;
+	/** Dispatched by the app, which has signed in or out without loading a page: look() and forget the user of the page. */
+	'keepalive:check': Event;
 }
 
 interface Window {

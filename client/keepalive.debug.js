@@ -1,5 +1,14 @@
 // The readable keepalive script, which logs each decision. It is generated: client/src has the modules and their comments.
 (() => {
+  // src/dom.js
+  var page = new Proxy(document, {
+    get: (target, name) => {
+      const value = Reflect.get(Document.prototype, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    set: (target, name, value) => Reflect.set(Document.prototype, name, value, target)
+  });
+
   // src/times.js
   var SECOND = 1e3;
   var MINUTE = 6e4;
@@ -9,8 +18,8 @@
   var ROUNDING = 1e3;
   var LAST_LOOKS = 3e4;
   var CLOCK_TOLERANCE = 12e3;
-  var REQUEST_TIMEOUT = 1e4;
-  var CLAIM_TIME = 12e3;
+  var SHORTEST_REQUEST = 1e4;
+  var LONGEST_REQUEST = 6e4;
   var LOCK_WAIT = 200;
   var LOCK_TIMEOUT = 5e3;
   var RECORD_DELAY = 50;
@@ -22,7 +31,7 @@
   // src/config.js
   var script = (
     /** @type {HTMLScriptElement} */
-    document.currentScript
+    page.currentScript
   );
   var data = script.dataset;
   var config = {
@@ -33,13 +42,17 @@
     ),
     max: Number(data.max) || 0,
     warn: data.warn ? Math.max(Number(data.warn), SHORTEST_WARNING) : 0,
-    blank: "blank" in data,
+    blank: "blank" in data && data.user !== "",
+    // a guest's page has no secrets
+    user: data.user,
+    passive: "passive" in data,
     presence: data.presence || "",
     anonymous: "anonymous" in data
   };
-  var folder = new URL(".", script.src);
-  var path = folder.pathname;
-  var endpoint = (name) => folder.href + name;
+  var address = new URL(script.getAttribute("src") || "", "http://host" + location.pathname);
+  var path = new URL(".", address).pathname;
+  var suffix = address.pathname.slice(path.length + "keepalive".length);
+  var endpoint = (name) => origin + path + name;
   var pingURL = endpoint("ping");
   var sharedKey = "keepalive:" + pingURL;
 
@@ -48,7 +61,7 @@
     const number = Number(value);
     return number >= 0 && number < limit ? number : 0;
   };
-  var readSituation = (record, now, config2, tab) => {
+  var readSituation = (record, now, config2, tab2) => {
     const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
     const answeredAt = past(record.at);
     const failedAt = past(record.failed);
@@ -58,33 +71,34 @@
     const idleEnd = answeredAt + idleLeft;
     const deadline = numberOrZero(record.life) || Infinity;
     const end = Math.min(idleEnd, deadline);
-    const isFailing = failedAt > answeredAt;
+    const isFailing = failedAt > Math.max(answeredAt, goneAt);
     const warn = record.guess ? 0 : config2.warn;
     return {
       now,
       config: config2,
-      tab,
+      tab: tab2,
       answeredAt,
       failedAt,
       goneAt,
+      user: record.user,
       claimedAt: past(record.claim),
-      backAt: past(tab.woken),
-      inputAt: Math.max(past(record.input), past(tab.input)),
+      backAt: past(tab2.woken),
+      inputAt: Math.max(past(record.input), past(tab2.input)),
       idleEnd,
       extendedBy,
       deadline,
       end,
       warn,
       warnAt: end - warn,
-      isGone: goneAt > answeredAt,
+      isGone: goneAt > Math.max(answeredAt, tab2.opened),
       isFailing,
       failures: numberOrZero(record.fails),
       retryAfter: isFailing ? numberOrZero(record.after) : 0,
       retryJitter: numberOrZero(record.rand) % 1,
       isCapped: deadline - idleEnd < ROUNDING,
-      isAsked: Boolean(tab.stay || tab.look),
+      isAsked: Boolean(tab2.stay || tab2.look),
       // Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
-      hiddenDelay: tab.hidden ? extendedBy / 20 : 0
+      hiddenDelay: tab2.hidden ? extendedBy / 20 : 0
     };
   };
   var isUnattended = (s) => {
@@ -98,17 +112,21 @@
     if (s.answeredAt >= s.warnAt - FRESH) return Math.min(s.end, s.answeredAt + LAST_LOOKS);
     return Math.min(s.end, s.warnAt, s.answeredAt + s.config.idle / 2 + s.hiddenDelay);
   };
-  var isUrgent = (s) => s.isAsked || s.config.warn > 0 && s.deadline === Infinity;
+  var requestTimeout = (left) => Math.min(Math.max(left / 3, SHORTEST_REQUEST), LONGEST_REQUEST);
+  var isUrgent = (s) => s.isAsked || s.config.warn > 0 && s.deadline === Infinity && !s.isGone;
   var nextRetry = (s) => {
     const left = s.end > s.failedAt ? s.end - s.failedAt : s.config.idle;
     const backoff = s.retryJitter * Math.min(SECOND * 2 ** s.failures, left / 4);
     const requested = Math.min(s.retryAfter * (1 + s.retryJitter / 10), left / 2);
     return s.failedAt + Math.max(backoff, requested);
   };
-  var isBack = (s) => s.backAt > s.failedAt && (s.isAsked || s.backAt - s.answeredAt > FRESH && !s.retryAfter);
+  var isBack = (s) => {
+    const lastWordAt = Math.max(s.answeredAt, s.goneAt);
+    return s.backAt > s.failedAt && (s.isAsked || s.backAt - lastWordAt > FRESH && !s.retryAfter);
+  };
   var earliestRequest = (s) => {
     const pause = s.tab.offline ? MAX_SLEEP : SECOND;
-    const claimTime = Math.min(CLAIM_TIME, s.config.idle / 4);
+    const claimTime = Math.min(requestTimeout(s.end - s.claimedAt) + 2 * SECOND, s.config.idle / 4);
     return Math.max(s.answeredAt + pause, s.failedAt + pause, s.claimedAt + claimTime);
   };
   var nearEnd = (s, mayExtend) => {
@@ -119,35 +137,37 @@
     const kind = s.isCapped ? "lifetime" : "idle";
     return isKnown ? kind : "";
   };
-  var plan = (record, now, config2, tab) => {
-    const s = readSituation(record || {}, now, config2, tab);
+  var plan = (record, now, config2, tab2) => {
+    const s = readSituation(record || {}, now, config2, tab2);
     const mayExtend = !s.isCapped && !isUnattended(s);
     const scheduledAt = mayExtend ? nextPing(s) : nextLook(s);
-    const wantedAt = isUrgent(s) ? 0 : scheduledAt;
+    const plannedAt = s.isGone ? Infinity : scheduledAt;
+    const wantedAt = isUrgent(s) ? 0 : plannedAt;
     const retriedAt = s.isFailing ? Math.max(wantedAt, nextRetry(s)) : wantedAt;
     const desiredAt = isBack(s) ? 0 : retriedAt;
     const dueAt = Math.max(desiredAt, earliestRequest(s));
     const isDue = dueAt <= now;
-    const isPingDue = mayExtend && !tab.look && scheduledAt <= now;
-    const method = !s.isCapped && (tab.stay || isPingDue) ? "POST" : "GET";
+    const isPingDue = mayExtend && !tab2.look && plannedAt <= now;
+    const method = !s.isCapped && (tab2.stay || isPingDue) ? "POST" : "GET";
     const step = {
-      ask: isDue && !s.isGone ? method : "",
+      ask: isDue ? method : "",
       gone: s.isGone,
       until: isDue ? now + MAX_SLEEP : Math.min(dueAt, s.warnAt > now ? s.warnAt : dueAt),
       end: s.end,
       reason: nearEnd(s, mayExtend),
       failing: s.isFailing,
+      otherUser: Boolean(config2.user && s.user && config2.user !== s.user),
       input: s.inputAt
     };
     if (true) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
     return step;
   };
   var explain = (s, mayExtend, isHeldBack) => {
-    if (s.isGone) return "the session is gone";
     const schedule = () => {
       if (s.tab.stay) return "stay";
       if (s.tab.look) return "look";
       if (isBack(s)) return "the user or the network is back";
+      if (s.isGone) return "the session is gone";
       if (isUrgent(s)) return "the deadline is unknown";
       if (s.isCapped) return "a ping would gain nothing before the deadline";
       return mayExtend ? "half of the time left" : "the mode or the limit forbids pings now";
@@ -189,6 +209,10 @@
     updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
     return true;
   };
+  var saveUser = (requestedAt) => {
+    const { user } = config;
+    if (user !== void 0 && numberOrZero(readRecord().seen) < requestedAt) updateRecord({ user, seen: requestedAt });
+  };
 
   // src/activity.js
   var inputAt = config.mode === "active" ? 0 : Date.now();
@@ -202,6 +226,9 @@
       updateRecord({ input: at });
     }
     return isNews;
+  };
+  var noteActive = () => {
+    noteInput(Date.now());
   };
   var isResting = (event) => {
     const { type, movementX, movementY } = (
@@ -220,73 +247,78 @@
   };
 
   // src/api.js
-  var dispatch = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+  var dispatch = (name, detail) => page.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+  var controller = new AbortController();
+  var currentSignal = () => controller.signal;
+  var updateSignal = (ended) => {
+    if (ended) controller.abort();
+    else if (controller.signal.aborted) controller = new AbortController();
+  };
+  var toldState = "";
+  var tellState = (state) => {
+    const { gone, end, reason, failing, otherUser } = state;
+    const text = [gone, end, reason, failing, otherUser].join();
+    if (text !== toldState) dispatch("keepalive:state", state);
+    toldState = text;
+  };
+  var subscribe = (listener, state) => {
+    const onState = ({ detail }) => {
+      if (detail.path === path) listener(detail);
+    };
+    page.addEventListener("keepalive:state", onState);
+    listener(state);
+    return () => page.removeEventListener("keepalive:state", onState);
+  };
   var guard = Symbol.for(sharedKey);
   var publish = (methods2, runAgain2) => {
     Object.assign(window, { [guard]: runAgain2 });
-    if (!window.hasOwnProperty("keepalive")) Object.assign(window, { keepalive: methods2 });
-    else console.warn(`keepalive: window.keepalive exists already, so the script of ${path} leaves it alone`);
+    if (!Object.prototype.hasOwnProperty.call(window, "keepalive")) Object.assign(window, { keepalive: methods2 });
+    else console.warn(`keepalive: window.keepalive is taken, so the script of ${path} leaves it alone`);
   };
   var runningIn = (frame) => Reflect.get(frame, guard);
 
   // src/fault.js
-  var reported = "";
-  var describe = (status) => {
-    if (status === 404) return `404: no endpoints are mounted at ${pingURL}`;
-    return `${status || "a redirect"}: something in front of the endpoints answers, such as a proxy, a sign-in page or CSRF middleware`;
-  };
+  var reported = -1;
   var reportFault = (status) => {
-    const fault = describe(status);
-    if (status >= 500 || fault === reported) return;
-    reported = fault;
-    console.warn("keepalive: pings are answered", fault);
+    if (status >= 500 || status === reported) return;
+    reported = status;
+    const cause = status === 404 ? "nothing is mounted" : "a proxy, a sign-in page or CSRF middleware answers";
+    console.warn(`keepalive: pings get ${status || "a redirect"}: ${cause} at ${pingURL}`);
   };
   var forgetFault = () => {
-    reported = "";
+    reported = -1;
   };
 
   // src/tab.js
-  var jitter = Math.random();
-  var stopped = false;
-  var anonymous = config.anonymous;
-  var backAt = Date.now();
-  var stay = false;
-  var look = false;
+  var opened = Date.now();
+  var tab = {
+    /** Whether the page has called keepalive.stop(), or the configuration is wrong. */
+    stopped: false,
+    /** The server sent the page without a session, so it waits until the app says that there is one. */
+    anonymous: config.anonymous,
+    /** The user has asked to stay, whatever the mode says, and got no answer yet. */
+    stay: false,
+    /** This tab wants an answer of its own. */
+    look: false,
+    opened,
+    /**
+     * When the user or the network last came back. Until the page is known to come from the server, it asks like one that the
+     * user has just come back to.
+     */
+    woken: opened,
+    rand: Math.random()
+  };
   var decide = () => plan(readRecord(), Date.now(), config, {
-    hidden: document.hidden,
+    ...tab,
+    hidden: page.hidden,
     offline: !navigator.onLine,
-    woken: backAt,
-    input: lastInput(),
-    stay,
-    look,
-    rand: jitter
+    input: lastInput()
   });
-  var takesPart = () => !stopped && !anonymous && !document.prerendering;
-  var stopTab = () => {
-    stopped = true;
-  };
-  var startTab = () => {
-    anonymous = stopped = false;
-  };
-  var awaitSession = () => {
-    anonymous = true;
-  };
-  var noteReturn = () => {
-    backAt = Date.now();
-  };
-  var forgetReturn = () => {
-    backAt = 0;
-  };
-  var wantsStay = () => stay;
-  var setStay = (wanted) => {
-    stay = wanted;
-  };
-  var setLook = (wanted) => {
-    look = wanted;
-  };
+  var takesPart = () => !tab.stopped && !tab.anonymous && !page.prerendering;
 
   // src/ask.js
   var isAsking = false;
+  var { fetch: fetch2 } = window;
   var claim = async (lock) => {
     if (lock === null) await sleep(LOCK_WAIT);
     const { ask: ask2 } = decide();
@@ -302,11 +334,11 @@
   };
   var send = async (method, body) => {
     try {
-      const response = await fetch(pingURL, {
+      const response = await fetch2(pingURL, {
         method,
         body,
         redirect: "manual",
-        signal: AbortSignal.timeout?.(REQUEST_TIMEOUT)
+        signal: AbortSignal.timeout?.(requestTimeout(decide().end - Date.now()))
       });
       const answer = await response.json().catch(() => null);
       return {
@@ -341,127 +373,125 @@
   });
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
-    const forStay = wantsStay();
+    const forStay = tab.stay;
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
-    const { status, isOurs, answer, retryAfter } = await send(method, body);
+    const { status, isOurs: isOurs2, answer, retryAfter } = await send(method, body);
     if (true) console.debug("keepalive:", method, "answered", status, answer);
-    if (status === 401 && isOurs) {
+    if (status === 401 && isOurs2) {
       if (isSecond) {
-        setStay(false);
-        setLook(false);
-        updateClaimed({ gone: sentAt });
+        tab.stay = false;
+        tab.look = false;
+        updateClaimed({ gone: sentAt, user: void 0, fails: 0 });
         return;
       }
       updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
       await sleep(CONFIRM_DELAY);
       await request(method, tick2, halt2, true);
-    } else if (status === 403 && isOurs) {
+    } else if (status === 403 && isOurs2) {
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       saveAnswer(method, sentAt, answer);
       forgetFault();
       if (forStay) {
-        setStay(false);
+        tab.stay = false;
         noteInput(sentAt);
       }
       tick2();
-      setLook(false);
+      tab.look = false;
       dispatch("keepalive:ping", answer);
     } else {
       saveFailure(retryAfter);
-      if (status !== void 0 && !isOurs) reportFault(status);
+      if (status !== void 0 && !isOurs2) reportFault(status);
     }
   };
   var ask = async (tick2, halt2) => {
     if (isAsking) return;
     isAsking = true;
-    const method = await claimWithLock() ?? await claim();
-    if (method) await request(method, tick2, halt2);
-    tick2();
-    await sleep(SECOND);
-    isAsking = false;
-    tick2();
+    try {
+      const method = await claimWithLock() ?? await claim();
+      if (method) await request(method, tick2, halt2);
+      tick2();
+    } finally {
+      await sleep(SECOND);
+      isAsking = false;
+      tick2();
+    }
+  };
+
+  // src/blank.js
+  var hidePage = (hidden) => {
+    if (config.blank) page.documentElement.style.display = hidden ? "none" : "";
+  };
+  var removeContent = () => {
+    page.documentElement.replaceChildren(page.createElement("head"));
+    page.title = location.host;
+    hidePage(false);
   };
 
   // src/loader.js
   var dialogs;
+  var isLoading = false;
+  var attempts = 0;
   var loadedDialogs = () => dialogs;
-  var importDialogs = (url) => Reflect.get(window, Symbol.for(url)) ?? import(url);
-  var takeDocument = async (page) => {
-    const name = page?.documentElement.dataset.script;
-    if (!page || !name) return;
+  var loadDialogs = async (onLoad) => {
+    if (dialogs || isLoading) return;
+    isLoading = true;
     try {
-      const module = await importDialogs(endpoint(name));
-      module.setDocument(page);
-      dialogs = module;
+      dialogs = Reflect.get(window, Symbol.for(endpoint("dialog"))) ?? await import(endpoint(`dialog${attempts ? "." + attempts : ""}${suffix}`));
+      onLoad();
     } catch {
+      attempts++;
     }
-  };
-  var loadDialogs = (url, onLoad) => {
-    const request2 = new XMLHttpRequest();
-    request2.open("GET", url);
-    request2.responseType = "document";
-    request2.onload = async () => {
-      await takeDocument(request2.responseXML);
-      if (dialogs) onLoad();
-    };
-    request2.send();
+    isLoading = false;
   };
 
   // src/notice.js
   var notice = config.anonymous ? "gone" : "";
-  var isDialogDue = false;
-  var isUserAsked = () => notice !== "" && !isDialogDue;
+  var isCancelled = config.anonymous;
+  var isBlank = false;
+  var isDialogOpen = () => Boolean(loadedDialogs()?.isOpen());
+  var isUserAsked = () => (notice === "idle" || notice === "lifetime") && (isCancelled || isDialogOpen());
   var isSignedOut = () => notice === "gone";
-  var isDialogOpen = () => Boolean(loadedDialogs()?.isDialogOpen());
-  var dismissNotice = () => {
-    isDialogDue = false;
-    loadedDialogs()?.closeDialog();
-  };
   var noteSignedOut = () => {
     notice = "gone";
-    dismissNotice();
+    isCancelled = true;
   };
-  var prepareDialogs = (onLoad) => loadDialogs(endpoint("dialog") + "?" + document.documentElement.lang, onLoad);
-  var isShownByParent = () => Boolean(frameElement && runningIn(parent));
-  var removeContent = () => {
-    document.body?.remove();
-    document.title = location.host;
-  };
-  var nextNotice = ({ gone, reason }, ms) => {
+  var nextNotice = ({ gone, otherUser, end, reason }) => {
     if (gone) return "gone";
-    return ms > 0 ? reason : notice;
+    if (otherUser) return "user";
+    return end > Date.now() ? reason : notice;
   };
-  var dispatchNotice = ({ gone, reason }, ms) => {
-    if (gone) {
-      isDialogDue = dispatch("keepalive:expired", { reason, ms: 0 });
-      if (isDialogDue && config.blank) removeContent();
-    } else if (reason) {
-      isDialogDue = dispatch("keepalive:warning", { reason, ms });
-    } else {
-      dispatch("keepalive:resumed");
-    }
-    isDialogDue && (isDialogDue = takesPart());
+  var dispatchNotice = (reason, ms) => {
+    if (notice === "gone") return dispatch("keepalive:expired", { reason, ms: 0 });
+    if (notice === "user") return dispatch("keepalive:user");
+    if (notice) return dispatch("keepalive:warning", { reason: notice, ms });
+    return dispatch("keepalive:resumed");
   };
-  var drawDialog = ({ gone, reason }, tick2, stay3) => {
-    const dialogs2 = loadedDialogs();
-    if (!dialogs2) return prepareDialogs(tick2);
-    isDialogDue = false;
-    dialogs2.openDialog(notice + (gone ? reason : ""), stay3, () => dispatch("keepalive:logout"));
-    if (gone && config.blank) stopTab();
+  var change = ({ end, reason, gone }) => {
+    isBlank = gone && config.blank;
+    if (isBlank) removeContent();
+    updateSignal(gone);
+    isCancelled = !dispatchNotice(reason, end - Date.now());
   };
-  var announce = (step, tick2, stay3) => {
-    const ms = step.end - Date.now();
+  var isOurs = () => !isCancelled && config.user !== "" && takesPart();
+  var draw = (step, actions2) => {
+    const shown = isOurs() ? notice : "";
+    loadedDialogs()?.update({ ...step, notice: shown + (shown === "gone" ? step.reason : ""), pending: tab.stay }, actions2);
+    return shown;
+  };
+  var announce = (step, actions2) => {
+    tellState(step);
     const previous = notice;
-    notice = nextNotice(step, ms);
+    notice = nextNotice(step);
     if (notice !== previous) {
-      dismissNotice();
-      if (!notice) setLook(previous === "gone");
-      dispatchNotice(step, ms);
+      if (previous === "gone" && !notice) tab.look = true;
+      change(step);
     }
-    if (isDialogDue && !isShownByParent()) drawDialog(step, tick2, stay3);
-    if (isDialogOpen() && !step.gone) loadedDialogs()?.showTimeLeft(ms, step.failing);
+    if (!step.gone && !tab.look) hidePage(false);
+    const shown = draw(step, actions2);
+    if (shown || config.warn) loadDialogs(actions2.tick);
+    if (isBlank && (loadedDialogs() || !shown)) tab.stopped = true;
   };
 
   // src/pageload.js
@@ -512,13 +542,13 @@
   };
   var reportPage = () => {
     if (!config.presence || hasLeft) return;
-    const page = location.pathname + (config.presence === "query" ? location.search : "");
+    const page2 = location.pathname + (config.presence === "query" ? location.search : "");
     const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
-    if (tabName && page === reportedPage && isRecent) return;
+    if (tabName && page2 === reportedPage && isRecent) return;
     tabName || (tabName = takeTabName());
-    reportedPage = page;
+    reportedPage = page2;
     reportedAt = Date.now();
-    send2("here", { page });
+    send2("here", { page: page2 });
   };
   var forgetReport = () => {
     reportedAt = 0;
@@ -534,95 +564,133 @@
 
   // src/main.js
   var timer;
+  var setTimer = () => {
+    clearTimeout(timer);
+    const { until } = decide();
+    const pause = isDialogOpen() ? SECOND : Math.min(until - Date.now(), MAX_SLEEP);
+    if (takesPart() && (isDialogOpen() || until < Infinity)) timer = setTimeout(tick, pause);
+  };
   var tick = () => {
     if (!takesPart()) return;
     try {
-      announce(decide(), tick, stay2);
-    } catch {
+      announce(decide(), actions);
+      if (!isSignedOut()) reportPage();
+    } finally {
+      const step = decide();
+      if (true) console.debug("keepalive:", step.ask || "wait", step.why, step, readRecord());
+      if (step.ask && takesPart()) ask(tick, halt);
+      setTimer();
     }
-    if (!takesPart()) return;
-    const step = decide();
-    if (true) console.debug("keepalive:", step.ask || "wait", step.why, step, readRecord());
-    if (step.gone) return;
-    if (true) reportPage();
-    if (step.ask) ask(tick, halt);
-    clearTimeout(timer);
-    timer = setTimeout(tick, Math.min(step.until - Date.now(), isDialogOpen() ? SECOND : MAX_SLEEP));
   };
   var wake = () => {
-    noteReturn();
+    tab.woken = Date.now();
     tick();
   };
-  var stay2 = () => {
-    setStay(true);
+  var stay = () => {
+    tab.stay = true;
     wake();
   };
-  var look2 = () => {
-    startTab();
-    setLook(true);
+  var look = () => {
+    tab.look = true;
+    tab.anonymous = tab.stopped = false;
     if (true) forgetReport();
-    writeRecord({ input: lastInput() });
     tick();
   };
-  var stop = () => {
-    stopTab();
-    dismissNotice();
+  var check = () => {
+    config.user = void 0;
+    look();
   };
+  var stop = () => {
+    tab.stopped = true;
+    draw(decide(), actions);
+  };
+  var actions = { stay, look, tick, dispatch, guard };
   var halt = (reason) => {
     console.error("keepalive stopped:", reason);
     stop();
   };
+  var onPageShow = ({ persisted }) => {
+    if (persisted) tab.look = true;
+    if (persisted) wake();
+    else tick();
+  };
+  var onPageHide = () => hidePage(true);
+  var onVisibilityChange = () => page.hidden ? tick() : wake();
+  var onStorage = ({ key }) => {
+    if (key === sharedKey) tick();
+  };
+  var onViolation = ({ blockedURI, disposition }) => {
+    if (blockedURI === pingURL && disposition === "enforce") halt("connect-src");
+  };
   var listen = () => {
     if (config.presence) watchPage(tick);
-    addEventListener("pageshow", (event) => event.persisted ? wake() : tick());
-    addEventListener("visibilitychange", () => document.hidden ? tick() : wake());
+    addEventListener("pageshow", onPageShow);
+    addEventListener("pagehide", onPageHide);
+    addEventListener("visibilitychange", onVisibilityChange);
     for (const type of ["focus", "online", "resume"]) addEventListener(type, wake);
-    document.addEventListener("prerenderingchange", tick);
-    document.addEventListener("keepalive:check", look2);
-    addEventListener("storage", (event) => {
-      if (event.key === sharedKey) tick();
-    });
-    addEventListener("securitypolicyviolation", (event) => {
-      if (event.blockedURI === pingURL && event.disposition === "enforce") halt("connect-src");
-    });
+    page.addEventListener("prerenderingchange", tick);
+    page.addEventListener("keepalive:check", check);
+    addEventListener("storage", onStorage);
+    addEventListener("securitypolicyviolation", onViolation);
     listenForInput(isUserAsked, tick);
   };
   var countPageLoad = () => {
     const requestedAt = pageRequestedAt();
-    if (requestedAt && savePageLoad(requestedAt)) forgetReturn();
-    return requestedAt > 0;
+    if (!requestedAt) return false;
+    saveUser(requestedAt);
+    if (config.passive || savePageLoad(requestedAt)) tab.woken = 0;
+    return true;
   };
   var takePageLoad = () => {
-    if (config.anonymous) {
-      if (decide().end > Date.now()) writeRecord({});
-    } else if (!countPageLoad()) {
-      if (decide().gone && !isComeback()) look2();
-      addEventListener("load", () => countPageLoad() && tick());
+    if (countPageLoad()) return;
+    if (isComeback()) {
+      hidePage(true);
+      tab.look = true;
+    } else {
+      const { gone, at } = readRecord();
+      if (numberOrZero(gone) > numberOrZero(at)) tab.look = true;
+    }
+    addEventListener("load", () => countPageLoad() && tick());
+  };
+  var runAgain = ({ anonymous, user }) => {
+    listen();
+    config.user = user;
+    if (anonymous) {
+      tab.anonymous = true;
+      noteSignedOut();
+      draw(decide(), actions);
+    } else {
+      saveUser(Date.now());
+      if (isSignedOut()) look();
+      else tick();
     }
   };
-  var runAgain = (anonymous2) => {
-    if (anonymous2) {
-      awaitSession();
-      noteSignedOut();
-    } else if (isSignedOut()) look2();
-  };
   var methods = {
-    stay: stay2,
-    look: look2,
+    stay,
+    look,
     stop,
+    active: noteActive,
+    /** @param {(state: KeepaliveState) => void} listener */
+    subscribe: (listener) => subscribe(listener, decide()),
     get state() {
       return decide();
+    },
+    get signal() {
+      return currentSignal();
+    },
+    get user() {
+      return config.user;
     }
   };
   var start = () => {
     publish(methods, runAgain);
     listen();
-    takePageLoad();
-    if (config.warn) prepareDialogs(tick);
+    if (!config.anonymous) takePageLoad();
+    else if (decide().end > Date.now()) writeRecord({});
     tick();
   };
   script.remove();
   var running = runningIn(window);
-  if (running) running(config.anonymous);
-  else start();
+  if (running) running(config);
+  else if (origin !== "null") start();
 })();

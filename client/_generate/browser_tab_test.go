@@ -122,14 +122,6 @@ func (tb *tab) fetch(url, method, body string, limit float64, resolve, reject go
 	})
 }
 
-// load answers a request for the document with the dialogs.
-func (tb *tab) load(url string, onLoad goja.Callable) {
-	tb.loads = append(tb.loads, url)
-	if script := tb.b.dialogs; script != nil {
-		tb.b.after(10*time.Millisecond, tb, func() { tb.level = 0; tb.call(onLoad, *script) })
-	}
-}
-
 func (tb *tab) importModule(url string, resolve, reject goja.Callable) {
 	tb.imports = append(tb.imports, url)
 	tb.b.after(10*time.Millisecond, tb, func() {

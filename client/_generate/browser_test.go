@@ -41,7 +41,6 @@ type browser struct {
 	noLocks bool
 	blocked string // how localStorage misbehaves: "throws", "ignores", or nothing
 
-	dialogs     *string // the script that the document of the dialogs names; nil: no document comes
 	importsFail bool
 }
 
@@ -78,7 +77,6 @@ type tab struct {
 	errors  []string // console.error
 	warned  []string // console.warn
 	debug   []string // console.debug, without the objects
-	loads   []string // documents asked for
 	imports []string // modules asked for
 	dialogs []string // the ids of dialogs that were opened
 	beacons []beacon
@@ -179,7 +177,6 @@ func (b *browser) open(p page) *tab {
 			tb.beacons = append(tb.beacons, beacon{way: way, url: url})
 			require.NoError(b.t, json.Unmarshal([]byte(body), &tb.beacons[len(tb.beacons)-1]))
 		},
-		"load":   tb.load,
 		"import": tb.importModule,
 		"dialog": func(id string) { tb.dialogs = append(tb.dialogs, id) },
 		"debug": func(call goja.FunctionCall) goja.Value {

@@ -15,7 +15,7 @@ func addAdmin(b *browser, tb *tab) *session {
 	admin := newSession(idleTimeout, 12*time.Hour)
 	admin.b = b
 	b.others = map[string]func(string, time.Time) reply{adminPing: admin.serve}
-	tb.run(`document.currentScript = {src: 'https://example.org/admin/keepalive/keepalive.js', dataset: page.dataset, remove() {}};`)
+	tb.run(`document.currentScript = {getAttribute: () => '/admin/keepalive/keepalive.js', dataset: page.dataset, remove() {}};`)
 	tb.run(b.script)
 	return admin
 }

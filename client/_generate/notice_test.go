@@ -72,7 +72,7 @@ func TestWarningOfTheIdleEnd(t *testing.T) {
 		b.sleep(90 * time.Second)
 		require.Equal(t, 1, front.count("warning"))
 		require.Equal(t, 1, back.count("warning"))
-		require.Equal(t, []string{"https://example.org/keepalive/dialog?en"}, front.loads, "loaded before it was needed")
+		require.Equal(t, []string{dialogURL}, front.imports, "loaded before it was needed")
 		front.run(key)
 		b.sleep(10 * time.Second)
 		require.Zero(t, front.count("resumed"))

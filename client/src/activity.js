@@ -26,6 +26,11 @@ export const noteInput = (at) => {
 	return isNews;
 };
 
+/** Notes input that no event shows. */
+export const noteActive = () => {
+	noteInput(Date.now());
+};
+
 /**
  * Engines send pointermove also where the page has moved under a pointer that rests.
  * @param {Event} event

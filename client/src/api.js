@@ -3,20 +3,59 @@
 // It never decides anything. No other module dispatches events.
 
 import { path, sharedKey } from './config.js';
+import { page } from './dom.js';
 
 /**
  * Dispatches an event on document, and reports whether no listener has cancelled it.
- * @template {keyof DocumentEventMap & `keepalive:${string}`} Name
+ * @template {Exclude<keyof DocumentEventMap & `keepalive:${string}`, 'keepalive:check'>} Name
  * @param {Name} name
  * @param {Omit<DocumentEventMap[Name]['detail'], 'path'>} [detail]
  */
 export const dispatch = (name, detail) =>
-	document.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+	page.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+
+let controller = new AbortController();
+
+/** The signal that aborts at the session's end, and is another one after the next sign-in. */
+export const currentSignal = () => controller.signal;
+
+/** @param {boolean} ended whether the session has ended */
+export const updateSignal = (ended) => {
+	if (ended) controller.abort();
+	else if (controller.signal.aborted) controller = new AbortController();
+};
+
+let toldState = '';
+
+/**
+ * Says that the state is another one, unless only the script's own plans have changed.
+ * @param {KeepaliveState} state
+ */
+export const tellState = (state) => {
+	const { gone, end, reason, failing, otherUser } = state;
+	const text = [gone, end, reason, failing, otherUser].join();
+	if (text !== toldState) dispatch('keepalive:state', state);
+	toldState = text;
+};
+
+/**
+ * Calls listener with this state, and with those that follow.
+ * @type {(listener: (state: KeepaliveState) => void, state: KeepaliveState) => () => void}
+ */
+export const subscribe = (listener, state) => {
+	/** @param {DocumentEventMap['keepalive:state']} event */
+	const onState = ({ detail }) => {
+		if (detail.path === path) listener(detail);
+	};
+	page.addEventListener('keepalive:state', onState);
+	listener(state);
+	return () => page.removeEventListener('keepalive:state', onState);
+};
 
 // Under this name the script says that it runs in a window.
-const guard = Symbol.for(sharedKey);
+export const guard = Symbol.for(sharedKey);
 
-/** @typedef {(anonymous: boolean) => void} RunAgain is called instead when the script runs again in the same window */
+/** @typedef {(config: import('./config.js').Config) => void} RunAgain is called instead when the script runs again in the same window */
 
 /**
  * Leaves these in the window. The name keepalive may be taken, by the script of another Manager or by the app. An element
@@ -25,8 +64,8 @@ const guard = Symbol.for(sharedKey);
  */
 export const publish = (methods, runAgain) => {
 	Object.assign(window, { [guard]: runAgain });
-	if (!window.hasOwnProperty('keepalive')) Object.assign(window, { keepalive: methods });
-	else console.warn(`keepalive: window.keepalive exists already, so the script of ${path} leaves it alone`);
+	if (!Object.prototype.hasOwnProperty.call(window, 'keepalive')) Object.assign(window, { keepalive: methods });
+	else console.warn(`keepalive: window.keepalive is taken, so the script of ${path} leaves it alone`);
 };
 
 /**

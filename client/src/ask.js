@@ -6,12 +6,15 @@ import { noteInput } from './activity.js';
 import { dispatch } from './api.js';
 import { config, pingURL, sharedKey } from './config.js';
 import { forgetFault, reportFault } from './fault.js';
-import { numberOrZero } from './plan.js';
+import { numberOrZero, requestTimeout } from './plan.js';
 import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
-import { decide, setLook, setStay, wantsStay } from './tab.js';
-import { CONFIRM_DELAY, LOCK_TIMEOUT, LOCK_WAIT, RECORD_DELAY, REQUEST_TIMEOUT, SECOND, sleep } from './times.js';
+import { decide, tab } from './tab.js';
+import { CONFIRM_DELAY, LOCK_TIMEOUT, LOCK_WAIT, RECORD_DELAY, SECOND, sleep } from './times.js';
 
 let isAsking = false;
+
+// An app may replace it later, by one that goes to sign in after any 401.
+const { fetch } = window;
 
 /**
  * Claims the question for this tab, unless there is nothing to ask any more. If two tabs have claimed by the end, the
@@ -53,7 +56,7 @@ const send = async (method, body) => {
 			method,
 			body,
 			redirect: 'manual',
-			signal: AbortSignal.timeout?.(REQUEST_TIMEOUT),
+			signal: AbortSignal.timeout?.(requestTimeout(decide().end - Date.now())),
 		});
 		const answer = await response.json().catch(() => null);
 		return {
@@ -104,7 +107,7 @@ const saveFailure = (retryAfter) =>
  */
 const request = async (method, tick, halt, isSecond) => {
 	const sentAt = Date.now();
-	const forStay = wantsStay();
+	const forStay = tab.stay;
 	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
 	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
 	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
@@ -113,9 +116,9 @@ const request = async (method, tick, halt, isSecond) => {
 	// What stands in front of the server says 401 and 403 too, and means something else.
 	if (status === 401 && isOurs) {
 		if (isSecond) {
-			setStay(false);
-			setLook(false);
-			updateClaimed({ gone: sentAt });
+			tab.stay = false;
+			tab.look = false;
+			updateClaimed({ gone: sentAt, user: undefined, fails: 0 });
 			return;
 		}
 		// The claim must outlive the pause and the second request, or tabs take it from each other and none ever knows.
@@ -129,11 +132,11 @@ const request = async (method, tick, halt, isSecond) => {
 		saveAnswer(method, sentAt, answer);
 		forgetFault();
 		if (forStay) {
-			setStay(false);
+			tab.stay = false;
 			noteInput(sentAt);
 		}
 		tick();
-		setLook(false); // even if it was wanted just now: this is the answer
+		tab.look = false; // even if it was wanted just now: this is the answer
 		dispatch('keepalive:ping', answer);
 	} else {
 		saveFailure(retryAfter);
@@ -148,10 +151,13 @@ const request = async (method, tick, halt, isSecond) => {
 export const ask = async (tick, halt) => {
 	if (isAsking) return;
 	isAsking = true;
-	const method = (await claimWithLock()) ?? (await claim());
-	if (method) await request(method, tick, halt);
-	tick();
-	await sleep(SECOND);
-	isAsking = false;
-	tick();
+	try {
+		const method = (await claimWithLock()) ?? (await claim());
+		if (method) await request(method, tick, halt);
+		tick();
+	} finally {
+		await sleep(SECOND);
+		isAsking = false;
+		tick();
+	}
 };

@@ -1,6 +1,6 @@
 // config.js reads what the server wrote into the script's tag.
 // It is given the script element: its address and its data attributes. No other module reads either.
-// It never touches the rest of the page, and it changes nothing.
+// It never touches the rest of the page.
 //
 //	<script src="/keepalive/keepalive.js" defer data-idle="1200000" data-warn="120000"></script>
 //
@@ -10,9 +10,13 @@
 //	data-max        optional, in ms: without input for so long, the page no longer extends the session
 //	data-warn       optional, in ms, at least 20,000: how long before the end the user is warned; shorter than data-idle
 //	data-blank      optional: the page of an ended session loses its content
-//	data-presence   optional: "path" or "query", what the page reports of itself; keepalive.min.js reports nothing
+//	data-user       optional: a stamp of whose session it is, empty for a guest
+//	data-passive    optional: the page's load has not extended the session
+//	data-presence   optional: words that say what the page reports of itself: "path" or "query", "hash", "idle".
+//	                keepalive.min.js reports nothing
 //	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 
+import { page } from './dom.js';
 import { MINUTE, SHORTEST_WARNING } from './times.js';
 
 /**
@@ -22,12 +26,14 @@ import { MINUTE, SHORTEST_WARNING } from './times.js';
  * @property {number} max without input for so long, the page no longer extends the session; 0 for no limit
  * @property {number} warn how long before the end the user is warned; 0 for never
  * @property {boolean} blank whether the page of an ended session loses its content
- * @property {string} presence 'path', 'query' or ''
+ * @property {string} [user] a stamp of whose session it is, '' for a guest, undefined where the server does not tell
+ * @property {boolean} passive whether the page's load has not extended the session
+ * @property {string} presence what the page reports of itself, '' for nothing
  * @property {boolean} anonymous whether the page was sent without a session
  */
 
 // It is null in a module or an inline script. The error in the console is then the right answer.
-export const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+export const script = /** @type {HTMLScriptElement} */ (page.currentScript);
 const data = script.dataset;
 
 /** @type {Config} */
@@ -36,22 +42,30 @@ export const config = {
 	mode: /** @type {Config['mode']} */ (data.mode || ''),
 	max: Number(data.max) || 0,
 	warn: data.warn ? Math.max(Number(data.warn), SHORTEST_WARNING) : 0,
-	blank: 'blank' in data,
+	blank: 'blank' in data && data.user !== '', // a guest's page has no secrets
+	user: data.user,
+	passive: 'passive' in data,
 	presence: data.presence || '',
 	anonymous: 'anonymous' in data,
 };
 
-// All endpoints lie beside the script.
-const folder = new URL('.', script.src);
+// The address as the server wrote it: a <base> of the page changes what script.src says.
+const address = new URL(script.getAttribute('src') || '', 'http://host' + location.pathname);
 
-/** The path of the endpoints' folder, which tells the scripts of several Managers in one page apart. */
-export const path = folder.pathname;
+/**
+ * The path of the endpoints' folder, which tells the scripts of several Managers in one page apart. All endpoints lie
+ * beside the script, on the page's own origin.
+ */
+export const path = new URL('.', address).pathname;
+
+/** What follows the script's name in its address, and is the same for the module that it loads. */
+export const suffix = address.pathname.slice(path.length + 'keepalive'.length);
 
 /**
  * The address of an endpoint.
  * @type {(name: string) => string}
  */
-export const endpoint = (name) => folder.href + name;
+export const endpoint = (name) => origin + path + name;
 
 export const pingURL = endpoint('ping');
 

@@ -1,63 +1,60 @@
 // dialog.js draws one dialog at a time, with the time that is left in it.
-// It is given the document that holds them, the id of the one to show, and what its buttons do.
+// It is given what to show, by notice.js, and loads the document that holds the dialogs.
 // It never decides what to show. It is a script of its own, so it imports no module that has state, and what it exports is a
 // contract: after an update, a page with the script of before loads it.
 
 import { LAST_SPEECH, SECOND, SPEECH_INTERVAL } from './times.js';
 
-/** @type {Document} one dialog for each id, in the page's language, ready to be shown */
+/** @type {Document|undefined} one dialog for each id, in the page's language, ready to be shown */
 let dialogs;
+let isLoading = false;
 /** @type {HTMLElement|undefined} the element in the page that holds the dialog, while one is open */
 let host;
 /** @type {HTMLDialogElement} */
 let dialog;
 /** @type {number} */
 let lastSpeech;
+let shown = '';
+
+/** @import { Actions, View } from './notice.js' */
 
 /** @type {(selector: string) => HTMLElement} */
 const find = (selector) => /** @type {HTMLElement} */ (dialog.querySelector(selector));
 
-export const isDialogOpen = () => Boolean(host);
+/** Reports whether a dialog is open. */
+export const isOpen = () => Boolean(host);
 
-/** @param {Document} page the document with the dialogs */
-export const setDocument = (page) => {
-	dialogs = page;
-};
-
-export const closeDialog = () => {
+const closeDialog = () => {
 	if (!host) return;
 	dialog.close(); // gives the focus back
 	host.remove();
 	host = undefined;
 };
 
-/** @type {(onStay: () => void, onSignOut: () => boolean) => void} */
-const connectButtons = (onStay, onSignOut) => {
+/** @param {Actions} actions */
+const connectButtons = (actions) => {
 	dialog.onclick = ({ target }) => {
 		const { name } = /** @type {HTMLButtonElement} */ (target);
-		if (name === 'stay') onStay();
+		if (name === 'stay') actions.stay();
 		if (name === 'close') closeDialog();
 	};
 	dialog.onsubmit = (event) => {
-		if (!onSignOut()) event.preventDefault();
+		if (!actions.dispatch('keepalive:logout')) event.preventDefault();
 	};
 	// Where one can stay, Escape means that. It does not close the dialog: the answer does.
 	if (!dialog.querySelector('[name=stay]')) return;
 	dialog.oncancel = (event) => {
 		event.preventDefault();
-		onStay();
+		actions.stay();
 	};
 };
 
-/**
- * Shows a dialog. onSignOut reports whether the form may be sent.
- * @type {(id: string, onStay: () => void, onSignOut: () => boolean) => void}
- */
-export const openDialog = (id, onStay, onSignOut) => {
-	const template = dialogs.getElementById(id);
+/** @type {(id: string, actions: Actions) => void} */
+const openDialog = (id, actions) => {
+	const template = /** @type {Document} */ (dialogs).getElementById(id);
 	if (!template) return;
 	dialog = /** @type {HTMLDialogElement} */ (document.importNode(template, true));
-	connectButtons(onStay, onSignOut);
+	connectButtons(actions);
 	lastSpeech = Infinity;
 	// In a shadow tree beside body neither the page's styles nor soft navigation reach it.
 	host = document.createElement('keepalive-dialog');
@@ -67,7 +64,7 @@ export const openDialog = (id, onStay, onSignOut) => {
 	dialog.showModal();
 	// Not a style element, which policies forbid. An engine that lacks this shows the dialog without its looks.
 	const sheet = new CSSStyleSheet();
-	sheet.replaceSync(dialogs.head.textContent);
+	sheet.replaceSync(/** @type {Document} */ (dialogs).head.textContent);
 	root.adoptedStyleSheets = [sheet];
 };
 
@@ -85,7 +82,7 @@ const duration = (seconds) => {
  * Shows in the open dialog how much time is left: each second for the eye, now and then for the ear.
  * @type {(ms: number, isOffline: boolean) => void}
  */
-export const showTimeLeft = (ms, isOffline) => {
+const showTimeLeft = (ms, isOffline) => {
 	const seconds = Math.max(1, Math.ceil(ms / SECOND));
 	const text = find('#text');
 	find('time').textContent = duration(seconds);
@@ -95,5 +92,43 @@ export const showTimeLeft = (ms, isOffline) => {
 	lastSpeech = speech;
 };
 
+const folder = new URL('.', import.meta.url).href;
+
+/** Loads the document of the dialogs. Where that fails, the next update tries again. */
+const loadDocument = () => {
+	if (isLoading) return;
+	isLoading = true;
+	const request = new XMLHttpRequest();
+	request.open('GET', `${folder}dialog?${document.documentElement.lang}`);
+	request.responseType = 'document'; // which Trusted Types allow
+	request.onloadend = () => {
+		isLoading = false;
+		const page = request.responseXML;
+		// A proxy's page, or one to sign in, has no mark.
+		if (!page || !request.getResponseHeader('keepalive')) return;
+		dialogs = page;
+		latest();
+	};
+	request.send();
+};
+
+let latest = () => {};
+
+/**
+ * Draws what there is to show now, and takes the rest off the page.
+ * @type {(view: View, actions: Actions) => void}
+ */
+export const update = (view, actions) => {
+	latest = () => update(view, actions);
+	if (!dialogs) return loadDocument();
+	const { notice, end, failing } = view;
+	if (notice !== shown) {
+		closeDialog();
+		shown = notice;
+		if (notice) openDialog(notice, actions);
+	}
+	if (host && dialog.querySelector('time')) showTimeLeft(end - Date.now(), failing);
+};
+
 // For pages that may not import it, and have a tag for it instead.
-Reflect.set(window, Symbol.for(import.meta.url), { setDocument, isDialogOpen, openDialog, closeDialog, showTimeLeft });
+Reflect.set(window, Symbol.for(folder + 'dialog'), { isOpen, update });

@@ -4,25 +4,19 @@
 
 import { pingURL } from './config.js';
 
-let reported = '';
-
-/** @type {(status: number) => string} */
-const describe = (status) => {
-	if (status === 404) return `404: no endpoints are mounted at ${pingURL}`;
-	return `${status || 'a redirect'}: something in front of the endpoints answers, such as a proxy, a sign-in page or CSRF middleware`;
-};
+let reported = -1;
 
 /**
  * Reports a fault once, until forgetFault. From 500 on it is an outage, which passes.
  * @type {(status: number) => void}
  */
 export const reportFault = (status) => {
-	const fault = describe(status);
-	if (status >= 500 || fault === reported) return;
-	reported = fault;
-	console.warn('keepalive: pings are answered', fault);
+	if (status >= 500 || status === reported) return;
+	reported = status;
+	const cause = status === 404 ? 'nothing is mounted' : 'a proxy, a sign-in page or CSRF middleware answers';
+	console.warn(`keepalive: pings get ${status || 'a redirect'}: ${cause} at ${pingURL}`);
 };
 
 export const forgetFault = () => {
-	reported = '';
+	reported = -1;
 };

@@ -1,46 +1,33 @@
-// loader.js loads what shows a dialog: the document with the dialogs, and the module that draws them, which it names.
-// It is given the address of the document. Pages that never show a dialog load neither.
+// loader.js loads the module that draws the dialogs. Pages that never show a dialog do not load it.
+// It is given what to do when the module has come.
 // It never decides when to load, and never retries by itself: each tick with a dialog to show calls again.
 
-import { endpoint } from './config.js';
+import { endpoint, suffix } from './config.js';
 
 /** @typedef {typeof import('./dialog.js')} Dialogs */
 
 /** @type {Dialogs|undefined} */
 let dialogs;
+let isLoading = false;
+let attempts = 0;
 
-/** Returns the module that draws the dialogs, which has the document then, or undefined while it has not come. */
+/** Returns the module that draws the dialogs, or undefined while it has not come. */
 export const loadedDialogs = () => dialogs;
 
 /**
- * An Integrity-Policy forbids imports. The server puts a tag for the module into such a page, and it is there already.
- * @type {(url: string) => Dialogs|Promise<Dialogs>}
+ * Loads the module, unless it is there or on its way. Where that fails nothing happens, and it can be tried again: under
+ * another name, as engines remember that a module could not be loaded (HTML standard, section 8.1.3.3, the module map).
+ * @type {(onLoad: () => void) => Promise<void>}
  */
-const importDialogs = (url) => Reflect.get(window, Symbol.for(url)) ?? import(url);
-
-/** @type {(page: Document|null) => Promise<void>} */
-const takeDocument = async (page) => {
-	// A proxy's page, or one to sign in, names no module.
-	const name = page?.documentElement.dataset.script;
-	if (!page || !name) return;
+export const loadDialogs = async (onLoad) => {
+	if (dialogs || isLoading) return;
+	isLoading = true;
 	try {
-		const module = await importDialogs(endpoint(name));
-		module.setDocument(page);
-		dialogs = module;
-	} catch {} // the browser says why in the console
-};
-
-/**
- * Loads the dialogs. Where that fails nothing happens, and it can be tried again.
- * @type {(url: string, onLoad: () => void) => void}
- */
-export const loadDialogs = (url, onLoad) => {
-	const request = new XMLHttpRequest();
-	request.open('GET', url);
-	request.responseType = 'document'; // which Trusted Types allow
-	request.onload = async () => {
-		await takeDocument(request.responseXML);
-		if (dialogs) onLoad();
-	};
-	request.send();
+		// An Integrity-Policy forbids imports. The server puts a tag for the module into such a page, and it is there already.
+		dialogs = Reflect.get(window, Symbol.for(endpoint('dialog'))) ?? (await import(endpoint(`dialog${attempts ? '.' + attempts : ''}${suffix}`)));
+		onLoad();
+	} catch {
+		attempts++; // the browser says why in the console
+	}
+	isLoading = false;
 };

@@ -7,58 +7,75 @@
 // tabs share (record.js) and by what this tab wants (tab.js); notice.js tells the user; ask.js asks the server.
 // keepalive.debug.js logs each decision with its reason.
 
-import { lastInput, listenForInput } from './activity.js';
-import { publish, runningIn } from './api.js';
+import { listenForInput, noteActive } from './activity.js';
+import { currentSignal, dispatch, guard, publish, runningIn, subscribe } from './api.js';
 import { ask } from './ask.js';
+import { hidePage } from './blank.js';
 import { config, pingURL, script, sharedKey } from './config.js';
-import { announce, dismissNotice, isDialogOpen, isSignedOut, isUserAsked, noteSignedOut, prepareDialogs } from './notice.js';
+import { page } from './dom.js';
+import { announce, draw, isDialogOpen, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
 import { isComeback, pageRequestedAt } from './pageload.js';
+import { numberOrZero } from './plan.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
-import { readRecord, savePageLoad, writeRecord } from './record.js';
-import { awaitSession, decide, forgetReturn, noteReturn, setLook, setStay, startTab, stopTab, takesPart } from './tab.js';
+import { readRecord, savePageLoad, saveUser, writeRecord } from './record.js';
+import { decide, tab, takesPart } from './tab.js';
 import { MAX_SLEEP, SECOND } from './times.js';
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
 
+const setTimer = () => {
+	clearTimeout(timer);
+	const { until } = decide();
+	const pause = isDialogOpen() ? SECOND : Math.min(until - Date.now(), MAX_SLEEP);
+	// The page of a session that is gone waits for somebody to come back.
+	if (takesPart() && (isDialogOpen() || until < Infinity)) timer = setTimeout(tick, pause);
+};
+
 const tick = () => {
 	if (!takesPart()) return;
 	try {
-		announce(decide(), tick, stay);
-	} catch {} // an engine that lacks what dialogs need keeps the session all the same
-	if (!takesPart()) return;
-	const step = decide(); // again, as announce and the listeners of its events may want something now
-	if (__DEBUG__) console.debug('keepalive:', step.ask || 'wait', step.why, step, readRecord());
-	if (step.gone) return;
-	if (__PRESENCE__) reportPage();
-	if (step.ask) ask(tick, halt);
-	clearTimeout(timer);
-	timer = setTimeout(tick, Math.min(step.until - Date.now(), isDialogOpen() ? SECOND : MAX_SLEEP));
+		announce(decide(), actions);
+		if (__PRESENCE__ && !isSignedOut()) reportPage();
+	} finally {
+		// Whatever an engine lacks must not cost the session its next ping.
+		const step = decide(); // again, as announce and the listeners of its events may want something now
+		if (__DEBUG__) console.debug('keepalive:', step.ask || 'wait', step.why, step, readRecord());
+		if (step.ask && takesPart()) ask(tick, halt);
+		setTimer();
+	}
 };
 
 const wake = () => {
-	noteReturn();
+	tab.woken = Date.now();
 	tick();
 };
 
 const stay = () => {
-	setStay(true);
+	tab.stay = true;
 	wake();
 };
 
 const look = () => {
-	startTab();
-	setLook(true);
+	tab.look = true;
+	tab.anonymous = tab.stopped = false;
 	if (__PRESENCE__) forgetReport();
-	// What the tabs know may be of another session, so all of them forget it.
-	writeRecord({ input: lastInput() });
 	tick();
 };
 
-const stop = () => {
-	stopTab();
-	dismissNotice();
+/** Asks after the app has signed in or out, so that the stamp of the page's load no longer says whose session it is. */
+const check = () => {
+	config.user = undefined;
+	look();
 };
+
+const stop = () => {
+	tab.stopped = true;
+	draw(decide(), actions);
+};
+
+/** @type {import('./notice.js').Actions} */
+const actions = { stay, look, tick, dispatch, guard };
 
 /**
  * Stops, as only a change of the server's configuration helps.
@@ -69,20 +86,42 @@ const halt = (reason) => {
 	stop();
 };
 
+/** @param {PageTransitionEvent} event */
+const onPageShow = ({ persisted }) => {
+	if (persisted) tab.look = true; // somebody may have signed out meanwhile
+	if (persisted) wake();
+	else tick();
+};
+
+const onPageHide = () => hidePage(true);
+
+const onVisibilityChange = () => (page.hidden ? tick() : wake());
+
+/** @param {StorageEvent} event */
+const onStorage = ({ key }) => {
+	if (key === sharedKey) tick();
+};
+
+/** @param {SecurityPolicyViolationEvent} event */
+const onViolation = ({ blockedURI, disposition }) => {
+	if (blockedURI === pingURL && disposition === 'enforce') halt('connect-src');
+};
+
+/**
+ * Listens to the page. All functions are always the same, so that listening again adds nothing. document.open() has
+ * removed every listener when the script runs again.
+ */
 const listen = () => {
 	// First, as a page that is shown again has to know that before the tick.
 	if (__PRESENCE__ && config.presence) watchPage(tick);
-	addEventListener('pageshow', (event) => (event.persisted ? wake() : tick()));
-	addEventListener('visibilitychange', () => (document.hidden ? tick() : wake()));
+	addEventListener('pageshow', onPageShow);
+	addEventListener('pagehide', onPageHide);
+	addEventListener('visibilitychange', onVisibilityChange);
 	for (const type of ['focus', 'online', 'resume']) addEventListener(type, wake);
-	document.addEventListener('prerenderingchange', tick);
-	document.addEventListener('keepalive:check', look);
-	addEventListener('storage', (event) => {
-		if (event.key === sharedKey) tick();
-	});
-	addEventListener('securitypolicyviolation', (event) => {
-		if (event.blockedURI === pingURL && event.disposition === 'enforce') halt('connect-src');
-	});
+	page.addEventListener('prerenderingchange', tick);
+	page.addEventListener('keepalive:check', check);
+	addEventListener('storage', onStorage);
+	addEventListener('securitypolicyviolation', onViolation);
 	// While the user is asked, input changes nothing: the dialog must not go under a click.
 	listenForInput(isUserAsked, tick);
 };
@@ -90,54 +129,76 @@ const listen = () => {
 /** Counts the page's load as an answer of the server, and reports whether it is one. */
 const countPageLoad = () => {
 	const requestedAt = pageRequestedAt();
-	if (requestedAt && savePageLoad(requestedAt)) forgetReturn();
-	return requestedAt > 0;
+	if (!requestedAt) return false;
+	saveUser(requestedAt);
+	if (config.passive || savePageLoad(requestedAt)) tab.woken = 0; // the page is as young as what it knows
+	return true;
 };
 
 /** Takes what the page's load says of the session. */
 const takePageLoad = () => {
-	if (config.anonymous) {
-		// The other tabs may believe in a session: let them ask.
-		if (decide().end > Date.now()) writeRecord({});
-	} else if (!countPageLoad()) {
-		// Firefox often knows only later that the page came from the server. Until then the page must not believe that
-		// the session before this one is still gone.
-		if (decide().gone && !isComeback()) look();
-		addEventListener('load', () => countPageLoad() && tick());
+	if (countPageLoad()) return;
+	if (isComeback()) {
+		hidePage(true);
+		tab.look = true;
+	} else {
+		// A worker's cache may have had the page. What the tabs know of an end may be of a session before this one.
+		const { gone, at } = readRecord();
+		if (numberOrZero(gone) > numberOrZero(at)) tab.look = true;
 	}
+	// Firefox often knows only later that the page came from the server.
+	addEventListener('load', () => countPageLoad() && tick());
 };
 
 /**
- * Takes note that soft navigation (Turbo) ran the script again in this window: the server sent it once more, so the page
- * that is on screen has a session, or has none, whatever was known before.
- * @param {boolean} anonymous
+ * Takes note that the script ran again in this window: after soft navigation (Turbo), or in a page written anew. The server
+ * sent it once more, so the page that is on screen has a session, or has none, whatever was known before.
+ * @param {import('./config.js').Config} fresh
  */
-const runAgain = (anonymous) => {
+const runAgain = ({ anonymous, user }) => {
+	listen();
+	config.user = user;
 	if (anonymous) {
-		awaitSession();
+		tab.anonymous = true;
 		noteSignedOut();
-	} else if (isSignedOut()) look();
+		draw(decide(), actions);
+	} else {
+		saveUser(Date.now());
+		if (isSignedOut()) look();
+		else tick();
+	}
 };
 
 const methods = {
 	stay,
 	look,
 	stop,
+	active: noteActive,
+	/** @param {(state: KeepaliveState) => void} listener */
+	subscribe: (listener) => subscribe(listener, decide()),
 	get state() {
 		return decide();
+	},
+	get signal() {
+		return currentSignal();
+	},
+	get user() {
+		return config.user;
 	},
 };
 
 const start = () => {
 	publish(methods, runAgain);
 	listen();
-	takePageLoad();
-	if (config.warn) prepareDialogs(tick);
+	if (!config.anonymous) takePageLoad();
+	// The other tabs may believe in a session: let them ask.
+	else if (decide().end > Date.now()) writeRecord({});
 	tick();
 };
 
 // Soft navigation runs only elements that the page has not got, so this one goes.
 script.remove();
 const running = runningIn(window);
-if (running) running(config.anonymous);
-else start();
+if (running) running(config);
+// A sandboxed frame has no cookies, so it has no session either.
+else if (origin !== 'null') start();

@@ -1,97 +1,104 @@
-// notice.js decides what the user is told: that the session is about to end, has ended, or is there again.
-// It is given each step of the plan, and what to do when the user answers the warning.
+// notice.js decides what the user is told: that the session is about to end, has ended, or is there again, or is
+// another user's.
+// It is given each step of the plan, and what to do when the user answers.
 // It never asks the server, and never draws: the events go through api.js, the dialogs through dialog.js,
 // which loader.js loads.
 
 /** @import { Step } from './plan.js' */
 
-import { dispatch, runningIn } from './api.js';
-import { config, endpoint } from './config.js';
+import { dispatch, tellState, updateSignal } from './api.js';
+import { hidePage, removeContent } from './blank.js';
+import { config } from './config.js';
 import { loadDialogs, loadedDialogs } from './loader.js';
-import { setLook, stopTab, takesPart } from './tab.js';
+import { tab, takesPart } from './tab.js';
 
-/** @type {''|KeepaliveEnd|'gone'} what the user was told last, or knows: a page without a session was sent as such */
+/** @type {''|KeepaliveEnd|'gone'|'user'} what the user was told last, or knows: a page without a session was sent as such */
 let notice = config.anonymous ? 'gone' : '';
-// A dialog is due from its event on until it is drawn, for which the document with the dialogs must have come.
-let isDialogDue = false;
+/** Whether the app draws, or the user knows. */
+let isCancelled = config.anonymous;
+/** Whether the page has lost its content. */
+let isBlank = false;
 
-/** Reports whether the user has been asked, by the dialog or by the app, and has not answered yet. */
-export const isUserAsked = () => notice !== '' && !isDialogDue;
+export const isDialogOpen = () => Boolean(loadedDialogs()?.isOpen());
+
+/** Reports whether the user has been warned, by the dialog or by the app, and has not answered yet. */
+export const isUserAsked = () => (notice === 'idle' || notice === 'lifetime') && (isCancelled || isDialogOpen());
 
 /** Reports whether the user was told, or knows, that there is no session. */
 export const isSignedOut = () => notice === 'gone';
 
-export const isDialogOpen = () => Boolean(loadedDialogs()?.isDialogOpen());
-
-/** Takes a dialog off the page. */
-export const dismissNotice = () => {
-	isDialogDue = false;
-	loadedDialogs()?.closeDialog();
-};
-
-/** Notes that the page on screen is one without a session, so that nobody need be told. */
+/** Notes that the page on screen was sent without a session, so that nobody need be told. */
 export const noteSignedOut = () => {
 	notice = 'gone';
-	dismissNotice();
+	isCancelled = true;
 };
+
+/** @type {(step: Step) => typeof notice} */
+const nextNotice = ({ gone, otherUser, end, reason }) => {
+	if (gone) return 'gone';
+	if (otherUser) return 'user';
+	// Past the end nobody knows better until the server has spoken.
+	return end > Date.now() ? reason : notice;
+};
+
+/** @type {(reason: Step['reason'], ms: number) => boolean} */
+const dispatchNotice = (reason, ms) => {
+	if (notice === 'gone') return dispatch('keepalive:expired', { reason, ms: 0 });
+	if (notice === 'user') return dispatch('keepalive:user');
+	if (notice) return dispatch('keepalive:warning', { reason: notice, ms });
+	return dispatch('keepalive:resumed');
+};
+
+/** @type {(step: Step) => void} */
+const change = ({ end, reason, gone }) => {
+	isBlank = gone && config.blank;
+	if (isBlank) removeContent(); // before any listener of the page
+	updateSignal(gone);
+	isCancelled = !dispatchNotice(reason, end - Date.now());
+};
+
+/** Reports whether a dialog is to be seen. Guests see none. A listener may have called keepalive.stop(). */
+const isOurs = () => !isCancelled && config.user !== '' && takesPart();
 
 /**
- * Loads the dialogs, as long as the server can be reached.
- * @param {() => void} onLoad
+ * @typedef {KeepaliveState & {notice: string, pending: boolean}} View what dialog.js shows: notice is the id of the dialog, ''
+ * for none; pending says that the user has chosen to stay, and the server has not answered yet
+ *
+ * @typedef {object} Actions
+ * @property {() => void} stay
+ * @property {() => void} look
+ * @property {() => void} tick
+ * @property {typeof dispatch} dispatch
+ * @property {symbol} guard what the script has left in a window where it runs
  */
-export const prepareDialogs = (onLoad) => loadDialogs(endpoint('dialog') + '?' + document.documentElement.lang, onLoad);
 
-/** A page in a frame leaves the dialogs to the page around it, if that runs the script too. */
-const isShownByParent = () => Boolean(frameElement && runningIn(parent));
-
-const removeContent = () => {
-	document.body?.remove();
-	document.title = location.host;
-};
-
-/** @type {(step: Step, ms: number) => typeof notice} */
-const nextNotice = ({ gone, reason }, ms) => {
-	if (gone) return 'gone';
-	// Past the end nobody knows better until the server has spoken.
-	return ms > 0 ? reason : notice;
-};
-
-/** @type {(step: Step, ms: number) => void} */
-const dispatchNotice = ({ gone, reason }, ms) => {
-	if (gone) {
-		isDialogDue = dispatch('keepalive:expired', { reason, ms: 0 });
-		if (isDialogDue && config.blank) removeContent();
-	} else if (reason) {
-		isDialogDue = dispatch('keepalive:warning', { reason, ms });
-	} else {
-		dispatch('keepalive:resumed');
-	}
-	isDialogDue &&= takesPart(); // a listener may have called keepalive.stop()
-};
-
-/** @type {(step: Step, tick: () => void, stay: () => void) => void} */
-const drawDialog = ({ gone, reason }, tick, stay) => {
-	const dialogs = loadedDialogs();
-	if (!dialogs) return prepareDialogs(tick);
-	isDialogDue = false;
-	dialogs.openDialog(notice + (gone ? reason : ''), stay, () => dispatch('keepalive:logout'));
-	if (gone && config.blank) stopTab(); // there is nothing left to go on with
+/**
+ * Shows what there is to show, and takes the rest off the page.
+ * @type {(step: Step, actions: Actions) => string}
+ */
+export const draw = (step, actions) => {
+	const shown = isOurs() ? notice : '';
+	loadedDialogs()?.update({ ...step, notice: shown + (shown === 'gone' ? step.reason : ''), pending: tab.stay }, actions);
+	return shown;
 };
 
 /**
  * Tells the user what has changed.
- * @type {(step: Step, tick: () => void, stay: () => void) => void}
+ * @type {(step: Step, actions: Actions) => void}
  */
-export const announce = (step, tick, stay) => {
-	const ms = step.end - Date.now();
+export const announce = (step, actions) => {
+	tellState(step);
 	const previous = notice;
-	notice = nextNotice(step, ms);
+	notice = nextNotice(step);
 	if (notice !== previous) {
-		dismissNotice();
 		// What the page knows may belong to the session before.
-		if (!notice) setLook(previous === 'gone');
-		dispatchNotice(step, ms);
+		if (previous === 'gone' && !notice) tab.look = true;
+		change(step);
 	}
-	if (isDialogDue && !isShownByParent()) drawDialog(step, tick, stay);
-	if (isDialogOpen() && !step.gone) loadedDialogs()?.showTimeLeft(ms, step.failing);
+	if (!step.gone && !tab.look) hidePage(false);
+	const shown = draw(step, actions);
+	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached.
+	if (shown || config.warn) loadDialogs(actions.tick);
+	// A page without content has nothing to go on with.
+	if (isBlank && (loadedDialogs() || !shown)) tab.stopped = true;
 };

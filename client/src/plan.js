@@ -2,7 +2,7 @@
 // It is given the tabs' shared record, the time, the page's configuration and what this tab knows, chance included.
 // It never touches the page, the network, the clock or the record: the same arguments give the same step.
 
-import { CLAIM_TIME, CLOCK_TOLERANCE, FRESH, LAST_LOOKS, MAX_SLEEP, ROUNDING, SECOND } from './times.js';
+import { CLOCK_TOLERANCE, FRESH, LAST_LOOKS, LONGEST_REQUEST, MAX_SLEEP, ROUNDING, SECOND, SHORTEST_REQUEST } from './times.js';
 
 /**
  * @import { Config } from './config.js'
@@ -11,6 +11,7 @@ import { CLAIM_TIME, CLOCK_TOLERANCE, FRESH, LAST_LOOKS, MAX_SLEEP, ROUNDING, SE
  * @typedef {object} Tab what only this tab knows and wants
  * @property {boolean} [hidden]
  * @property {boolean} [offline]
+ * @property {number} opened when this page was opened
  * @property {number} [woken] when the user or the network last came back; 0 for never
  * @property {number} [input] when somebody last used this page; 0 for never
  * @property {boolean} [stay] the user has asked to stay, and got no answer yet
@@ -26,6 +27,7 @@ import { CLAIM_TIME, CLOCK_TOLERANCE, FRESH, LAST_LOOKS, MAX_SLEEP, ROUNDING, SE
  * @property {number} answeredAt when the last answered request was sent
  * @property {number} failedAt
  * @property {number} goneAt
+ * @property {string} [user] the stamp of whom the server sent the last page to
  * @property {number} claimedAt
  * @property {number} backAt when the user or the network last came back
  * @property {number} inputAt when somebody last used a page of the browser
@@ -35,7 +37,7 @@ import { CLAIM_TIME, CLOCK_TOLERANCE, FRESH, LAST_LOOKS, MAX_SLEEP, ROUNDING, SE
  * @property {number} end the idle end or the deadline, whichever comes first
  * @property {number} warn how long before the end to warn; 0 for never
  * @property {number} warnAt
- * @property {boolean} isGone
+ * @property {boolean} isGone whether the server has said so since this page was opened
  * @property {boolean} isFailing whether the last question got no answer
  * @property {number} failures how many in a row
  * @property {number} retryAfter the ms of the last failure's Retry-After
@@ -70,7 +72,7 @@ const readSituation = (record, now, config, tab) => {
 	const idleEnd = answeredAt + idleLeft;
 	const deadline = numberOrZero(record.life) || Infinity;
 	const end = Math.min(idleEnd, deadline);
-	const isFailing = failedAt > answeredAt;
+	const isFailing = failedAt > Math.max(answeredAt, goneAt);
 	// Nobody is warned of an end that the server has guessed.
 	const warn = record.guess ? 0 : config.warn;
 	return {
@@ -80,6 +82,7 @@ const readSituation = (record, now, config, tab) => {
 		answeredAt,
 		failedAt,
 		goneAt,
+		user: record.user,
 		claimedAt: past(record.claim),
 		backAt: past(tab.woken),
 		inputAt: Math.max(past(record.input), past(tab.input)),
@@ -89,7 +92,7 @@ const readSituation = (record, now, config, tab) => {
 		end,
 		warn,
 		warnAt: end - warn,
-		isGone: goneAt > answeredAt,
+		isGone: goneAt > Math.max(answeredAt, tab.opened),
 		isFailing,
 		failures: numberOrZero(record.fails),
 		retryAfter: isFailing ? numberOrZero(record.after) : 0,
@@ -130,11 +133,17 @@ const nextLook = (s) => {
 };
 
 /**
+ * Returns for how long an answer is waited for: a third of what is left, within bounds. A server that is slow must be heard.
+ * @param {number} left
+ */
+export const requestTimeout = (left) => Math.min(Math.max(left / 3, SHORTEST_REQUEST), LONGEST_REQUEST);
+
+/**
  * Reports whether the next answer is wanted at once. A page load says nothing of the deadline, and nobody can be warned
  * of an unknown one.
  * @type {(s: Situation) => boolean}
  */
-const isUrgent = (s) => s.isAsked || (s.config.warn > 0 && s.deadline === Infinity);
+const isUrgent = (s) => s.isAsked || (s.config.warn > 0 && s.deadline === Infinity && !s.isGone);
 
 /**
  * After failures the wait doubles, at most to a quarter of what was left at the failure, with full jitter. Retry-After
@@ -154,7 +163,10 @@ const nextRetry = (s) => {
  * that sent Retry-After is left in peace, but for what the user or the app asks.
  * @type {(s: Situation) => boolean}
  */
-const isBack = (s) => s.backAt > s.failedAt && (s.isAsked || (s.backAt - s.answeredAt > FRESH && !s.retryAfter));
+const isBack = (s) => {
+	const lastWordAt = Math.max(s.answeredAt, s.goneAt);
+	return s.backAt > s.failedAt && (s.isAsked || (s.backAt - lastWordAt > FRESH && !s.retryAfter));
+};
 
 /**
  * The tabs together ask once a second at most, and not while one of them is asking.
@@ -163,8 +175,9 @@ const isBack = (s) => s.backAt > s.failedAt && (s.isAsked || (s.backAt - s.answe
 const earliestRequest = (s) => {
 	// navigator.onLine is wrong with some virtual networks, so it slows the attempts and never stops them.
 	const pause = s.tab.offline ? MAX_SLEEP : SECOND;
-	// A tab that was killed while it asked must not cost a short session its life.
-	const claimTime = Math.min(CLAIM_TIME, s.config.idle / 4);
+	// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
+	// not cost a short session its life.
+	const claimTime = Math.min(requestTimeout(s.end - s.claimedAt) + 2 * SECOND, s.config.idle / 4);
 	return Math.max(s.answeredAt + pause, s.failedAt + pause, s.claimedAt + claimTime);
 };
 
@@ -191,23 +204,26 @@ export const plan = (record, now, config, tab) => {
 	const mayExtend = !s.isCapped && !isUnattended(s);
 
 	const scheduledAt = mayExtend ? nextPing(s) : nextLook(s);
-	const wantedAt = isUrgent(s) ? 0 : scheduledAt;
+	// Of a session that is gone only somebody who comes back wants to know more.
+	const plannedAt = s.isGone ? Infinity : scheduledAt;
+	const wantedAt = isUrgent(s) ? 0 : plannedAt;
 	const retriedAt = s.isFailing ? Math.max(wantedAt, nextRetry(s)) : wantedAt;
 	const desiredAt = isBack(s) ? 0 : retriedAt;
 	const dueAt = Math.max(desiredAt, earliestRequest(s));
 
 	const isDue = dueAt <= now;
-	const isPingDue = mayExtend && !tab.look && scheduledAt <= now;
+	const isPingDue = mayExtend && !tab.look && plannedAt <= now;
 	const method = !s.isCapped && (tab.stay || isPingDue) ? 'POST' : 'GET';
 
 	/** @type {Step} */
 	const step = {
-		ask: isDue && !s.isGone ? method : '',
+		ask: isDue ? method : '',
 		gone: s.isGone,
 		until: isDue ? now + MAX_SLEEP : Math.min(dueAt, s.warnAt > now ? s.warnAt : dueAt),
 		end: s.end,
 		reason: nearEnd(s, mayExtend),
 		failing: s.isFailing,
+		otherUser: Boolean(config.user && s.user && config.user !== s.user),
 		input: s.inputAt,
 	};
 	if (__DEBUG__) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
@@ -219,11 +235,11 @@ export const plan = (record, now, config, tab) => {
  * @type {(s: Situation, mayExtend: boolean, isHeldBack: boolean) => string}
  */
 const explain = (s, mayExtend, isHeldBack) => {
-	if (s.isGone) return 'the session is gone';
 	const schedule = () => {
 		if (s.tab.stay) return 'stay';
 		if (s.tab.look) return 'look';
 		if (isBack(s)) return 'the user or the network is back';
+		if (s.isGone) return 'the session is gone';
 		if (isUrgent(s)) return 'the deadline is unknown';
 		if (s.isCapped) return 'a ping would gain nothing before the deadline';
 		return mayExtend ? 'half of the time left' : 'the mode or the limit forbids pings now';

@@ -19,6 +19,8 @@ import { MINUTE } from './times.js';
  * @property {number} guess 1 where idle is the server's guess, else 0
  * @property {number} life the session's deadline; 0 where unknown
  * @property {number} gone when the question was sent that was answered with "no session"
+ * @property {string} [user] a stamp of whom the server sent the last page to; dropped when the session is gone
+ * @property {number} seen when that page was requested
  * @property {number} input when somebody last used a page of the browser
  * @property {number} claim when a tab set out to ask
  * @property {number} by the number of the tab that claims
@@ -85,4 +87,13 @@ export const savePageLoad = (requestedAt) => {
 	const life = deadline > requestedAt + 2 * idle ? deadline : 0;
 	updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
 	return true;
+};
+
+/**
+ * Notes whom the server sent a page to, unless a later one is known.
+ * @param {number} requestedAt
+ */
+export const saveUser = (requestedAt) => {
+	const { user } = config;
+	if (user !== undefined && numberOrZero(readRecord().seen) < requestedAt) updateRecord({ user, seen: requestedAt });
 };

@@ -26,10 +26,9 @@ export const LAST_LOOKS = 30_000;
 /** How far the clocks of two processes may differ. A time further ahead means that the clock was set back. */
 export const CLOCK_TOLERANCE = 12_000;
 
-export const REQUEST_TIMEOUT = 10_000;
-
-/** A claim outlives a request, so that a slow answer is not asked for twice. */
-export const CLAIM_TIME = 12_000;
+/** What a page waits for an answer, at least and at most. */
+export const SHORTEST_REQUEST = 10_000;
+export const LONGEST_REQUEST = 60_000;
 
 /** Another tab holds the lock for a moment, or for ever if it was frozen just then. */
 export const LOCK_WAIT = 200;

@@ -13,47 +13,40 @@ const listeners = (all, up) => {
 	};
 };
 Object.assign(globalThis, listeners(above, {}));
+globalThis.origin = 'https://example.org';
 globalThis.document = Object.assign(listeners({}, above), {
-	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset, remove() {}},
+	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
 	documentElement: {lang: 'en'},
 	hidden: page.hidden, prerendering: page.prerendering,
 });
+globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
 globalThis.URL = class {
 	constructor(to, base) {
-		if (to !== '.') throw new Error('odd URL ' + to);
-		this.href = base.split('?')[0].replace(/[^/]*$/, '');
-		this.pathname = this.href.replace(/^https:..[^/]*/, '');
+		if (to !== '.' && to[0] !== '/') throw new Error('odd URL ' + to);
+		const {pathname} = base;
+		this.pathname = to === '.' ? pathname.replace(/[^/]*$/, '') : to;
 	}
 };
 globalThis.AbortSignal = {timeout: (ms) => ms};
+globalThis.AbortController = class {
+	constructor() { this.signal = {aborted: false}; }
+	abort() { this.signal.aborted = true; }
+};
 globalThis.console = {error: (...words) => host.error(words.join(' ')), warn: (...words) => host.warn(words.join(' ')), debug: host.debug};
 globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
 globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
 globalThis.frameElement = null;
-globalThis.XMLHttpRequest = class {
-	open(method, url) { this.url = url; }
-	send() {
-		host.load(this.url, (script) => {
-			this.responseXML = {documentElement: {dataset: {script}}};
-			this.onload();
-		});
-	}
-};
 // Stands for the module dialog.js, and says what it was to show: only real browsers can.
-let openDialog = '';
+let shown = '';
 const dialogModule = {
-	setDocument: (page) => { dialogModule.page = page; },
-	openDialog: (id) => {
-		if (!dialogModule.page) throw new Error('no document');
-		openDialog = id;
-		host.dialog(id);
+	update: ({notice}) => {
+		if (notice !== shown && notice) host.dialog(notice);
+		shown = notice;
 	},
-	closeDialog: () => { openDialog = ''; },
-	isDialogOpen: () => openDialog !== '',
-	showTimeLeft: () => {},
+	isOpen: () => shown !== '',
 };
 globalThis.importModule = (url) => new Promise((resolve, reject) => host.import(url, () => resolve(dialogModule), () => reject(new TypeError('import'))));
 globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
