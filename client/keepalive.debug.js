@@ -4,9 +4,8 @@
   var page = new Proxy(document, {
     get: (target, name) => {
       const value = Reflect.get(Document.prototype, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-    set: (target, name, value) => Reflect.set(Document.prototype, name, value, target)
+      return value?.bind?.(target) ?? value;
+    }
   });
 
   // src/times.js
@@ -61,119 +60,95 @@
     const number = Number(value);
     return number >= 0 && number < limit ? number : 0;
   };
-  var readSituation = (record, now, config2, tab2) => {
-    const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
-    const answeredAt = past(record.at);
-    const failedAt = past(record.failed);
-    const goneAt = past(record.gone);
-    const idleLeft = Math.min(numberOrZero(record.idle), config2.idle);
-    const extendedBy = Math.min(Math.max(numberOrZero(record.full), idleLeft), config2.idle);
-    const idleEnd = answeredAt + idleLeft;
-    const deadline = numberOrZero(record.life) || Infinity;
-    const end = Math.min(idleEnd, deadline);
-    const isFailing = failedAt > Math.max(answeredAt, goneAt);
-    const warn = record.guess ? 0 : config2.warn;
-    return {
-      now,
-      config: config2,
-      tab: tab2,
-      answeredAt,
-      failedAt,
-      goneAt,
-      user: record.user,
-      claimedAt: past(record.claim),
-      backAt: past(tab2.woken),
-      inputAt: Math.max(past(record.input), past(tab2.input)),
-      idleEnd,
-      extendedBy,
-      deadline,
-      end,
-      warn,
-      warnAt: end - warn,
-      isGone: goneAt > Math.max(answeredAt, tab2.opened),
-      isFailing,
-      failures: numberOrZero(record.fails),
-      retryAfter: isFailing ? numberOrZero(record.after) : 0,
-      retryJitter: numberOrZero(record.rand) % 1,
-      isCapped: deadline - idleEnd < ROUNDING,
-      isAsked: Boolean(tab2.stay || tab2.look),
-      // Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
-      hiddenDelay: tab2.hidden ? extendedBy / 20 : 0
-    };
-  };
-  var isUnattended = (s) => {
-    const { mode, max, idle } = s.config;
-    if (mode === "active") return !s.inputAt || s.inputAt + idle < s.idleEnd + ROUNDING;
-    if (mode === "visible" && s.tab.hidden) return true;
-    return max > 0 && s.now - s.inputAt > max;
-  };
-  var nextPing = (s) => s.idleEnd - s.extendedBy / 2 * (1 + s.tab.rand / 10) + s.hiddenDelay;
-  var nextLook = (s) => {
-    if (s.answeredAt >= s.warnAt - FRESH) return Math.min(s.end, s.answeredAt + LAST_LOOKS);
-    return Math.min(s.end, s.warnAt, s.answeredAt + s.config.idle / 2 + s.hiddenDelay);
-  };
   var requestTimeout = (left) => Math.min(Math.max(left / 3, SHORTEST_REQUEST), LONGEST_REQUEST);
-  var isUrgent = (s) => s.isAsked || s.config.warn > 0 && s.deadline === Infinity && !s.isGone;
-  var nextRetry = (s) => {
-    const left = s.end > s.failedAt ? s.end - s.failedAt : s.config.idle;
-    const backoff = s.retryJitter * Math.min(SECOND * 2 ** s.failures, left / 4);
-    const requested = Math.min(s.retryAfter * (1 + s.retryJitter / 10), left / 2);
-    return s.failedAt + Math.max(backoff, requested);
-  };
-  var isBack = (s) => {
-    const lastWordAt = Math.max(s.answeredAt, s.goneAt);
-    return s.backAt > s.failedAt && (s.isAsked || s.backAt - lastWordAt > FRESH && !s.retryAfter);
-  };
-  var earliestRequest = (s) => {
-    const pause = s.tab.offline ? MAX_SLEEP : SECOND;
-    const claimTime = Math.min(requestTimeout(s.end - s.claimedAt) + 2 * SECOND, s.config.idle / 4);
-    return Math.max(s.answeredAt + pause, s.failedAt + pause, s.claimedAt + claimTime);
-  };
-  var nearEnd = (s, mayExtend) => {
-    const isCertain = s.isFailing || !mayExtend && s.answeredAt >= s.warnAt - FRESH;
-    const isNear = s.warn > 0 && s.now >= s.warnAt && isCertain;
-    const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
-    const isKnown = s.isGone ? hasPassed : isNear;
-    const kind = s.isCapped ? "lifetime" : "idle";
-    return isKnown ? kind : "";
-  };
   var plan = (record, now, config2, tab2) => {
-    const s = readSituation(record || {}, now, config2, tab2);
-    const mayExtend = !s.isCapped && !isUnattended(s);
-    const scheduledAt = mayExtend ? nextPing(s) : nextLook(s);
-    const plannedAt = s.isGone ? Infinity : scheduledAt;
-    const wantedAt = isUrgent(s) ? 0 : plannedAt;
-    const retriedAt = s.isFailing ? Math.max(wantedAt, nextRetry(s)) : wantedAt;
-    const desiredAt = isBack(s) ? 0 : retriedAt;
-    const dueAt = Math.max(desiredAt, earliestRequest(s));
+    const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
+    const shared = record || {};
+    const answeredAt = past(shared.at);
+    const failedAt = past(shared.failed);
+    const goneAt = past(shared.gone);
+    const claimedAt = past(shared.claim);
+    const wokenAt = past(tab2.woken);
+    const inputAt2 = Math.max(past(shared.input), past(tab2.input));
+    const retryJitter = numberOrZero(shared.rand) % 1;
+    const idleLeft = Math.min(numberOrZero(shared.idle), config2.idle);
+    const extendedBy = Math.min(Math.max(numberOrZero(shared.full), idleLeft), config2.idle);
+    const idleEnd = answeredAt + idleLeft;
+    const deadline = numberOrZero(shared.life) || Infinity;
+    const end = Math.min(idleEnd, deadline);
+    const warn = shared.guess ? 0 : config2.warn;
+    const warnAt = end - warn;
+    const lastWordAt = Math.max(answeredAt, goneAt);
+    const isGone = goneAt > Math.max(answeredAt, tab2.opened);
+    const isFailing = failedAt > lastWordAt;
+    const retryAfter = isFailing ? numberOrZero(shared.after) : 0;
+    const isCapped = deadline - idleEnd < ROUNDING;
+    const isAsked = tab2.stay || tab2.look;
+    const hiddenDelay = tab2.hidden ? extendedBy / 20 : 0;
+    const isUnattended = () => {
+      if (config2.mode === "active") return !inputAt2 || inputAt2 + config2.idle < idleEnd + ROUNDING;
+      if (config2.mode === "visible" && tab2.hidden) return true;
+      return config2.max > 0 && now - inputAt2 > config2.max;
+    };
+    const mayExtend = !isCapped && !isUnattended();
+    const nextPing = () => idleEnd - extendedBy / 2 * (1 + tab2.rand / 10) + hiddenDelay;
+    const nextLook = () => {
+      if (answeredAt >= warnAt - FRESH) return Math.min(end, answeredAt + LAST_LOOKS);
+      return Math.min(end, warnAt, answeredAt + config2.idle / 2 + hiddenDelay);
+    };
+    const nextRetry = () => {
+      const left = end > failedAt ? end - failedAt : config2.idle;
+      const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), left / 4);
+      const requested = Math.min(retryAfter * (1 + retryJitter / 10), left / 2);
+      return failedAt + Math.max(backoff, requested);
+    };
+    const earliestRequest = () => {
+      const pause = tab2.offline ? MAX_SLEEP : SECOND;
+      const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config2.idle / 4);
+      return Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
+    };
+    const isBack = wokenAt > failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
+    const isUrgent = isAsked || config2.warn > 0 && deadline === Infinity && !isGone;
+    const scheduledAt = isGone ? Infinity : mayExtend ? nextPing() : nextLook();
+    const wantedAt = isUrgent ? 0 : scheduledAt;
+    const retriedAt = isFailing ? Math.max(wantedAt, nextRetry()) : wantedAt;
+    const desiredAt = isBack ? 0 : retriedAt;
+    const dueAt = Math.max(desiredAt, earliestRequest());
     const isDue = dueAt <= now;
-    const isPingDue = mayExtend && !tab2.look && plannedAt <= now;
-    const method = !s.isCapped && (tab2.stay || isPingDue) ? "POST" : "GET";
+    const isPingDue = mayExtend && !tab2.look && scheduledAt <= now;
+    const method = !isCapped && (tab2.stay || isPingDue) ? "POST" : "GET";
+    const nearEnd = () => {
+      const isCertain = isFailing || !mayExtend && answeredAt >= warnAt - FRESH;
+      const isNear = warn > 0 && now >= warnAt && isCertain;
+      const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
+      if (isGone ? !hasPassed : !isNear) return "";
+      return isCapped ? "lifetime" : "idle";
+    };
     const step = {
       ask: isDue ? method : "",
-      gone: s.isGone,
-      until: isDue ? now + MAX_SLEEP : Math.min(dueAt, s.warnAt > now ? s.warnAt : dueAt),
-      end: s.end,
-      reason: nearEnd(s, mayExtend),
-      failing: s.isFailing,
-      otherUser: Boolean(config2.user && s.user && config2.user !== s.user),
-      input: s.inputAt
+      gone: isGone,
+      until: isDue ? now + MAX_SLEEP : Math.min(dueAt, warnAt > now ? warnAt : dueAt),
+      end,
+      reason: nearEnd(),
+      failing: isFailing,
+      otherUser: Boolean(config2.user && shared.user && config2.user !== shared.user),
+      input: inputAt2
     };
-    if (true) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
+    if (true) {
+      const schedule = () => {
+        if (tab2.stay) return "stay";
+        if (tab2.look) return "look";
+        if (isBack) return "the user or the network is back";
+        if (isGone) return "the session is gone";
+        if (isUrgent) return "the deadline is unknown";
+        if (isCapped) return "a ping would gain nothing before the deadline";
+        return mayExtend ? "half of the time left" : "the mode or the limit forbids pings now";
+      };
+      const failures = isFailing && !isBack ? ", after failures" : "";
+      const heldBack = dueAt > Math.max(desiredAt, now) ? ", but a tab has just asked" : "";
+      step.why = schedule() + failures + heldBack;
+    }
     return step;
-  };
-  var explain = (s, mayExtend, isHeldBack) => {
-    const schedule = () => {
-      if (s.tab.stay) return "stay";
-      if (s.tab.look) return "look";
-      if (isBack(s)) return "the user or the network is back";
-      if (s.isGone) return "the session is gone";
-      if (isUrgent(s)) return "the deadline is unknown";
-      if (s.isCapped) return "a ping would gain nothing before the deadline";
-      return mayExtend ? "half of the time left" : "the mode or the limit forbids pings now";
-    };
-    const failures = s.isFailing && !isBack(s) ? ", after failures" : "";
-    return schedule() + failures + (isHeldBack ? ", but a tab has just asked" : "");
   };
 
   // src/record.js
@@ -282,8 +257,8 @@
   var reportFault = (status) => {
     if (status >= 500 || status === reported) return;
     reported = status;
-    const cause = status === 404 ? "nothing is mounted" : "a proxy, a sign-in page or CSRF middleware answers";
-    console.warn(`keepalive: pings get ${status || "a redirect"}: ${cause} at ${pingURL}`);
+    const cause = status === 404 ? "nothing is mounted" : "a proxy, sign-in page or CSRF check answers";
+    console.warn(`keepalive: ${status || "a redirect"}: ${cause} at ${pingURL}`);
   };
   var forgetFault = () => {
     reported = -1;
@@ -332,25 +307,6 @@
     const claimed = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
     return Promise.race([claimed, sleep(LOCK_TIMEOUT)]).catch(() => void 0);
   };
-  var send = async (method, body) => {
-    try {
-      const response = await fetch2(pingURL, {
-        method,
-        body,
-        redirect: "manual",
-        signal: AbortSignal.timeout?.(requestTimeout(decide().end - Date.now()))
-      });
-      const answer = await response.json().catch(() => null);
-      return {
-        status: response.status,
-        isOurs: response.headers.has("keepalive"),
-        retryAfter: response.headers.get("retry-after"),
-        answer
-      };
-    } catch {
-      return {};
-    }
-  };
   var saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) => updateClaimed({
     at: sentAt,
     // not the time of arrival: the server counted from before that
@@ -376,7 +332,15 @@
     const forStay = tab.stay;
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
-    const { status, isOurs: isOurs2, answer, retryAfter } = await send(method, body);
+    const response = await fetch2(pingURL, {
+      method,
+      body,
+      redirect: "manual",
+      signal: AbortSignal.timeout?.(requestTimeout(decide().end - sentAt))
+    }).catch(() => void 0);
+    const answer = await response?.json().catch(() => null);
+    const status = response?.status;
+    const isOurs2 = response?.headers.has("keepalive");
     if (true) console.debug("keepalive:", method, "answered", status, answer);
     if (status === 401 && isOurs2) {
       if (isSecond) {
@@ -401,7 +365,7 @@
       tab.look = false;
       dispatch("keepalive:ping", answer);
     } else {
-      saveFailure(retryAfter);
+      saveFailure(response?.headers.get("retry-after"));
       if (status !== void 0 && !isOurs2) reportFault(status);
     }
   };
@@ -424,8 +388,7 @@
     if (config.blank) page.documentElement.style.display = hidden ? "none" : "";
   };
   var removeContent = () => {
-    page.documentElement.replaceChildren(page.createElement("head"));
-    page.title = location.host;
+    page.documentElement.replaceChildren();
     hidePage(false);
   };
 
@@ -514,7 +477,7 @@
   var reportedPage = "";
   var reportedAt = 0;
   var hasLeft = false;
-  var send2 = (name, fields) => {
+  var send = (name, fields) => {
     const body = new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields });
     if ("keepalive" in Request.prototype) fetch(endpoint(name), { method: "POST", body, keepalive: true }).catch(() => {
     });
@@ -533,7 +496,7 @@
   var leave = () => {
     hasLeft = true;
     if (!tabName) return;
-    send2("leave");
+    send("leave");
     try {
       sessionStorage.setItem(sharedKey, tabName);
     } catch {
@@ -548,7 +511,7 @@
     tabName || (tabName = takeTabName());
     reportedPage = page2;
     reportedAt = Date.now();
-    send2("here", { page: page2 });
+    send("here", { page: page2 });
   };
   var forgetReport = () => {
     reportedAt = 0;

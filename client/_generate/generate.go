@@ -74,16 +74,10 @@ func build(b bundle) ([]byte, error) {
 	return bundleModule(options)
 }
 
-// internalNames are the properties that only plan.js uses, of its typedef Situation. They get short names. All other
-// names stay: tabs with other versions of the script read the shared record, and pages the state.
-const internalNames = "^(answeredAt|failedAt|goneAt|claimedAt|backAt|inputAt|idleEnd|extendedBy|warnAt|isGone|isFailing|failures|" +
-	"retryJitter|isCapped|isAsked|hiddenDelay)$"
-
 func minify(options *api.BuildOptions) {
 	options.MinifyWhitespace = true
 	options.MinifyIdentifiers = true
 	options.MinifySyntax = true
-	options.MangleProps = internalNames
 }
 
 // buildOptions is what all bundles have in common. __DEBUG__ and __PRESENCE__ are constants in them, so that esbuild

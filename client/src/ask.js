@@ -41,34 +41,7 @@ const claimWithLock = () => {
 /**
  * @typedef {() => void} Tick decides again
  * @typedef {(reason: string) => void} Halt stops for good
- *
- * @typedef {object} Reply
- * @property {number} [status] missing after a timeout or an error of the network; 0 for a redirect, which is not followed
- * @property {boolean} [isOurs] whether the endpoint answered, rather than something on the way to it
- * @property {string|null} [retryAfter]
- * @property {KeepaliveAnswer|null} [answer]
  */
-
-/** @type {(method: string, body?: string) => Promise<Reply>} */
-const send = async (method, body) => {
-	try {
-		const response = await fetch(pingURL, {
-			method,
-			body,
-			redirect: 'manual',
-			signal: AbortSignal.timeout?.(requestTimeout(decide().end - Date.now())),
-		});
-		const answer = await response.json().catch(() => null);
-		return {
-			status: response.status,
-			isOurs: response.headers.has('keepalive'),
-			retryAfter: response.headers.get('retry-after'),
-			answer,
-		};
-	} catch {
-		return {};
-	}
-};
 
 /** @type {(method: string, sentAt: number, answer: KeepaliveAnswer) => void} */
 const saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) =>
@@ -111,7 +84,17 @@ const request = async (method, tick, halt, isSecond) => {
 	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
 	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
 	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
-	const { status, isOurs, answer, retryAfter } = await send(method, body);
+	// Without a response there was a timeout, or an error of the network.
+	const response = await fetch(pingURL, {
+		method,
+		body,
+		redirect: 'manual',
+		signal: AbortSignal.timeout?.(requestTimeout(decide().end - sentAt)),
+	}).catch(() => undefined);
+	/** @type {KeepaliveAnswer|null|undefined} */
+	const answer = await response?.json().catch(() => null);
+	const status = response?.status; // 0 for a redirect, which is not followed
+	const isOurs = response?.headers.has('keepalive');
 	if (__DEBUG__) console.debug('keepalive:', method, 'answered', status, answer);
 	// What stands in front of the server says 401 and 403 too, and means something else.
 	if (status === 401 && isOurs) {
@@ -139,7 +122,7 @@ const request = async (method, tick, halt, isSecond) => {
 		tab.look = false; // even if it was wanted just now: this is the answer
 		dispatch('keepalive:ping', answer);
 	} else {
-		saveFailure(retryAfter);
+		saveFailure(response?.headers.get('retry-after'));
 		if (status !== undefined && !isOurs) reportFault(status);
 	}
 };

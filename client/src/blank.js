@@ -12,7 +12,6 @@ export const hidePage = (hidden) => {
 
 /** Removes the page's content for good. No listener of the page can object. */
 export const removeContent = () => {
-	page.documentElement.replaceChildren(page.createElement('head'));
-	page.title = location.host;
+	page.documentElement.replaceChildren();
 	hidePage(false);
 };

@@ -7,7 +7,6 @@
 export const page = new Proxy(document, {
 	get: (target, name) => {
 		const value = Reflect.get(Document.prototype, name, target);
-		return typeof value === 'function' ? value.bind(target) : value;
+		return value?.bind?.(target) ?? value;
 	},
-	set: (target, name, value) => Reflect.set(Document.prototype, name, value, target),
 });

@@ -13,8 +13,8 @@ let reported = -1;
 export const reportFault = (status) => {
 	if (status >= 500 || status === reported) return;
 	reported = status;
-	const cause = status === 404 ? 'nothing is mounted' : 'a proxy, a sign-in page or CSRF middleware answers';
-	console.warn(`keepalive: pings get ${status || 'a redirect'}: ${cause} at ${pingURL}`);
+	const cause = status === 404 ? 'nothing is mounted' : 'a proxy, sign-in page or CSRF check answers';
+	console.warn(`keepalive: ${status || 'a redirect'}: ${cause} at ${pingURL}`);
 };
 
 export const forgetFault = () => {

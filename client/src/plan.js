@@ -19,32 +19,6 @@ import { CLOCK_TOLERANCE, FRESH, LAST_LOOKS, LONGEST_REQUEST, MAX_SLEEP, ROUNDIN
  * @property {number} rand 0 to 1, one number for the page's life
  *
  * @typedef {KeepaliveState & {why?: string}} Step what to do now; why is for the debug log alone
- *
- * @typedef {object} Situation what is known, with all values checked. Times are those of Date.now(); 0 is never
- * @property {number} now
- * @property {Config} config
- * @property {Tab} tab
- * @property {number} answeredAt when the last answered request was sent
- * @property {number} failedAt
- * @property {number} goneAt
- * @property {string} [user] the stamp of whom the server sent the last page to
- * @property {number} claimedAt
- * @property {number} backAt when the user or the network last came back
- * @property {number} inputAt when somebody last used a page of the browser
- * @property {number} idleEnd
- * @property {number} extendedBy the time that was left when the session was last extended
- * @property {number} deadline Infinity where unknown
- * @property {number} end the idle end or the deadline, whichever comes first
- * @property {number} warn how long before the end to warn; 0 for never
- * @property {number} warnAt
- * @property {boolean} isGone whether the server has said so since this page was opened
- * @property {boolean} isFailing whether the last question got no answer
- * @property {number} failures how many in a row
- * @property {number} retryAfter the ms of the last failure's Retry-After
- * @property {number} retryJitter from 0 to below 1
- * @property {boolean} isCapped whether a ping would gain nothing: it can't move the expiry beyond the deadline
- * @property {boolean} isAsked whether the user or the app wants an answer
- * @property {number} hiddenDelay
  */
 
 /**
@@ -57,193 +31,144 @@ export const numberOrZero = (value, limit = Infinity) => {
 };
 
 /**
- * Reads the record and the tab. Any script of the origin can write the record, so what cannot be true counts as absent.
- * @type {(record: Partial<SharedRecord>, now: number, config: Config, tab: Tab) => Situation}
- */
-const readSituation = (record, now, config, tab) => {
-	/** @type {(value: unknown) => number} */
-	const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
-	const answeredAt = past(record.at);
-	const failedAt = past(record.failed);
-	const goneAt = past(record.gone);
-	// The page's own idle timeout is the limit of both, so that no record, however wrong, can put a ping off.
-	const idleLeft = Math.min(numberOrZero(record.idle), config.idle);
-	const extendedBy = Math.min(Math.max(numberOrZero(record.full), idleLeft), config.idle);
-	const idleEnd = answeredAt + idleLeft;
-	const deadline = numberOrZero(record.life) || Infinity;
-	const end = Math.min(idleEnd, deadline);
-	const isFailing = failedAt > Math.max(answeredAt, goneAt);
-	// Nobody is warned of an end that the server has guessed.
-	const warn = record.guess ? 0 : config.warn;
-	return {
-		now,
-		config,
-		tab,
-		answeredAt,
-		failedAt,
-		goneAt,
-		user: record.user,
-		claimedAt: past(record.claim),
-		backAt: past(tab.woken),
-		inputAt: Math.max(past(record.input), past(tab.input)),
-		idleEnd,
-		extendedBy,
-		deadline,
-		end,
-		warn,
-		warnAt: end - warn,
-		isGone: goneAt > Math.max(answeredAt, tab.opened),
-		isFailing,
-		failures: numberOrZero(record.fails),
-		retryAfter: isFailing ? numberOrZero(record.after) : 0,
-		retryJitter: numberOrZero(record.rand) % 1,
-		isCapped: deadline - idleEnd < ROUNDING,
-		isAsked: Boolean(tab.stay || tab.look),
-		// Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
-		hiddenDelay: tab.hidden ? extendedBy / 20 : 0,
-	};
-};
-
-/**
- * Reports whether, by the mode and the limit, nobody is there for whom the session should be extended.
- * @type {(s: Situation) => boolean}
- */
-const isUnattended = (s) => {
-	const { mode, max, idle } = s.config;
-	// The server counts the idle timeout from the input. A ping for input that it has counted would gain nothing.
-	if (mode === 'active') return !s.inputAt || s.inputAt + idle < s.idleEnd + ROUNDING;
-	if (mode === 'visible' && s.tab.hidden) return true;
-	return max > 0 && s.now - s.inputAt > max;
-};
-
-/**
- * The next ping is due when half of the time is left, and up to a tenth of that earlier by chance. Half is counted from
- * the last extension: a look must not put the ping off.
- * @type {(s: Situation) => number}
- */
-const nextPing = (s) => s.idleEnd - (s.extendedBy / 2) * (1 + s.tab.rand / 10) + s.hiddenDelay;
-
-/**
- * Where no ping may extend the session, the page looks after half of the idle timeout, before it warns, and often after.
- * @type {(s: Situation) => number}
- */
-const nextLook = (s) => {
-	if (s.answeredAt >= s.warnAt - FRESH) return Math.min(s.end, s.answeredAt + LAST_LOOKS);
-	return Math.min(s.end, s.warnAt, s.answeredAt + s.config.idle / 2 + s.hiddenDelay);
-};
-
-/**
  * Returns for how long an answer is waited for: a third of what is left, within bounds. A server that is slow must be heard.
  * @param {number} left
  */
 export const requestTimeout = (left) => Math.min(Math.max(left / 3, SHORTEST_REQUEST), LONGEST_REQUEST);
 
 /**
- * Reports whether the next answer is wanted at once. A page load says nothing of the deadline, and nobody can be warned
- * of an unknown one.
- * @type {(s: Situation) => boolean}
- */
-const isUrgent = (s) => s.isAsked || (s.config.warn > 0 && s.deadline === Infinity && !s.isGone);
-
-/**
- * After failures the wait doubles, at most to a quarter of what was left at the failure, with full jitter. Retry-After
- * may ask for more, at most half of what was left. All tabs come to the same time: the record holds the jitter.
- * @type {(s: Situation) => number}
- */
-const nextRetry = (s) => {
-	// With nothing left, the session can still be there: only the server can say that it is gone.
-	const left = s.end > s.failedAt ? s.end - s.failedAt : s.config.idle;
-	const backoff = s.retryJitter * Math.min(SECOND * 2 ** s.failures, left / 4);
-	const requested = Math.min(s.retryAfter * (1 + s.retryJitter / 10), left / 2);
-	return s.failedAt + Math.max(backoff, requested);
-};
-
-/**
- * Reports whether the user or the network came back since the last failure, and that is a reason to ask at once. A server
- * that sent Retry-After is left in peace, but for what the user or the app asks.
- * @type {(s: Situation) => boolean}
- */
-const isBack = (s) => {
-	const lastWordAt = Math.max(s.answeredAt, s.goneAt);
-	return s.backAt > s.failedAt && (s.isAsked || (s.backAt - lastWordAt > FRESH && !s.retryAfter));
-};
-
-/**
- * The tabs together ask once a second at most, and not while one of them is asking.
- * @type {(s: Situation) => number}
- */
-const earliestRequest = (s) => {
-	// navigator.onLine is wrong with some virtual networks, so it slows the attempts and never stops them.
-	const pause = s.tab.offline ? MAX_SLEEP : SECOND;
-	// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
-	// not cost a short session its life.
-	const claimTime = Math.min(requestTimeout(s.end - s.claimedAt) + 2 * SECOND, s.config.idle / 4);
-	return Math.max(s.answeredAt + pause, s.failedAt + pause, s.claimedAt + claimTime);
-};
-
-/**
- * Returns which end of the session is so near that the user should know or, of a session that is gone, which had passed.
- * @type {(s: Situation, mayExtend: boolean) => ''|KeepaliveEnd}
- */
-const nearEnd = (s, mayExtend) => {
-	// An end that no ping may prevent must have been confirmed just before. Another is only reached when pings fail.
-	const isCertain = s.isFailing || (!mayExtend && s.answeredAt >= s.warnAt - FRESH);
-	const isNear = s.warn > 0 && s.now >= s.warnAt && isCertain;
-	const hasPassed = s.answeredAt > 0 && s.goneAt > s.end - ROUNDING;
-	const isKnown = s.isGone ? hasPassed : isNear;
-	const kind = s.isCapped ? 'lifetime' : 'idle';
-	return isKnown ? kind : '';
-};
-
-/**
- * Decides what to ask now and when to decide again.
+ * Decides what to ask now and when to decide again. All times are those of Date.now(); 0 is never.
  * @type {(record: Partial<SharedRecord>|null|undefined, now: number, config: Config, tab: Tab) => Step}
  */
 export const plan = (record, now, config, tab) => {
-	const s = readSituation(record || {}, now, config, tab);
-	const mayExtend = !s.isCapped && !isUnattended(s);
+	// Any script of the origin can write the record, so what cannot be true counts as absent.
+	/** @type {(value: unknown) => number} */
+	const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
+	const shared = record || {};
+	const answeredAt = past(shared.at);
+	const failedAt = past(shared.failed);
+	const goneAt = past(shared.gone);
+	const claimedAt = past(shared.claim);
+	const wokenAt = past(tab.woken);
+	const inputAt = Math.max(past(shared.input), past(tab.input));
+	const retryJitter = numberOrZero(shared.rand) % 1;
 
-	const scheduledAt = mayExtend ? nextPing(s) : nextLook(s);
+	// The page's own idle timeout is the limit of both, so that no record, however wrong, can put a ping off.
+	const idleLeft = Math.min(numberOrZero(shared.idle), config.idle);
+	const extendedBy = Math.min(Math.max(numberOrZero(shared.full), idleLeft), config.idle);
+	const idleEnd = answeredAt + idleLeft;
+	const deadline = numberOrZero(shared.life) || Infinity;
+	const end = Math.min(idleEnd, deadline);
+	// Nobody is warned of an end that the server has guessed.
+	const warn = shared.guess ? 0 : config.warn;
+	const warnAt = end - warn;
+
+	// What the tabs knew of an end before this page was opened may be of a session before this one.
+	const lastWordAt = Math.max(answeredAt, goneAt);
+	const isGone = goneAt > Math.max(answeredAt, tab.opened);
+	const isFailing = failedAt > lastWordAt;
+	const retryAfter = isFailing ? numberOrZero(shared.after) : 0;
+	// A ping would gain nothing: it can't move the expiry beyond the deadline.
+	const isCapped = deadline - idleEnd < ROUNDING;
+	const isAsked = tab.stay || tab.look;
+	// Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
+	const hiddenDelay = tab.hidden ? extendedBy / 20 : 0;
+
+	/** Reports whether, by the mode and the limit, nobody is there for whom the session should be extended. */
+	const isUnattended = () => {
+		// The server counts the idle timeout from the input. A ping for input that it has counted would gain nothing.
+		if (config.mode === 'active') return !inputAt || inputAt + config.idle < idleEnd + ROUNDING;
+		if (config.mode === 'visible' && tab.hidden) return true;
+		return config.max > 0 && now - inputAt > config.max;
+	};
+	const mayExtend = !isCapped && !isUnattended();
+
+	/**
+	 * The next ping is due when half of the time is left, and up to a tenth of that earlier by chance. Half is counted from
+	 * the last extension: a look must not put the ping off.
+	 */
+	const nextPing = () => idleEnd - (extendedBy / 2) * (1 + tab.rand / 10) + hiddenDelay;
+
+	/** Where no ping may extend the session, the page looks after half of the idle timeout, before it warns, and often after. */
+	const nextLook = () => {
+		if (answeredAt >= warnAt - FRESH) return Math.min(end, answeredAt + LAST_LOOKS);
+		return Math.min(end, warnAt, answeredAt + config.idle / 2 + hiddenDelay);
+	};
+
+	/**
+	 * After failures the wait doubles, at most to a quarter of what was left at the failure, with full jitter. Retry-After
+	 * may ask for more, at most half of what was left. All tabs come to the same time: the record holds the jitter.
+	 */
+	const nextRetry = () => {
+		// With nothing left, the session can still be there: only the server can say that it is gone.
+		const left = end > failedAt ? end - failedAt : config.idle;
+		const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), left / 4);
+		const requested = Math.min(retryAfter * (1 + retryJitter / 10), left / 2);
+		return failedAt + Math.max(backoff, requested);
+	};
+
+	/** The tabs together ask once a second at most, and not while one of them is asking. */
+	const earliestRequest = () => {
+		// navigator.onLine is wrong with some virtual networks, so it slows the attempts and never stops them.
+		const pause = tab.offline ? MAX_SLEEP : SECOND;
+		// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
+		// not cost a short session its life.
+		const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config.idle / 4);
+		return Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
+	};
+
+	// Whether the user or the network came back since the last failure, and that is a reason to ask at once. A server that
+	// sent Retry-After is left in peace, but for what the user or the app asks.
+	const isBack = wokenAt > failedAt && (isAsked || (wokenAt - lastWordAt > FRESH && !retryAfter));
+	// A page load says nothing of the deadline, and nobody can be warned of an unknown one.
+	const isUrgent = isAsked || (config.warn > 0 && deadline === Infinity && !isGone);
+
 	// Of a session that is gone only somebody who comes back wants to know more.
-	const plannedAt = s.isGone ? Infinity : scheduledAt;
-	const wantedAt = isUrgent(s) ? 0 : plannedAt;
-	const retriedAt = s.isFailing ? Math.max(wantedAt, nextRetry(s)) : wantedAt;
-	const desiredAt = isBack(s) ? 0 : retriedAt;
-	const dueAt = Math.max(desiredAt, earliestRequest(s));
-
+	const scheduledAt = isGone ? Infinity : mayExtend ? nextPing() : nextLook();
+	const wantedAt = isUrgent ? 0 : scheduledAt;
+	const retriedAt = isFailing ? Math.max(wantedAt, nextRetry()) : wantedAt;
+	const desiredAt = isBack ? 0 : retriedAt;
+	const dueAt = Math.max(desiredAt, earliestRequest());
 	const isDue = dueAt <= now;
-	const isPingDue = mayExtend && !tab.look && plannedAt <= now;
-	const method = !s.isCapped && (tab.stay || isPingDue) ? 'POST' : 'GET';
+	const isPingDue = mayExtend && !tab.look && scheduledAt <= now;
+	const method = !isCapped && (tab.stay || isPingDue) ? 'POST' : 'GET';
+
+	/**
+	 * Returns which end of the session is so near that the user should know or, of a session that is gone, which had passed.
+	 */
+	const nearEnd = () => {
+		// An end that no ping may prevent must have been confirmed just before. Another is only reached when pings fail.
+		const isCertain = isFailing || (!mayExtend && answeredAt >= warnAt - FRESH);
+		const isNear = warn > 0 && now >= warnAt && isCertain;
+		const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
+		if (isGone ? !hasPassed : !isNear) return '';
+		return isCapped ? 'lifetime' : 'idle';
+	};
 
 	/** @type {Step} */
 	const step = {
 		ask: isDue ? method : '',
-		gone: s.isGone,
-		until: isDue ? now + MAX_SLEEP : Math.min(dueAt, s.warnAt > now ? s.warnAt : dueAt),
-		end: s.end,
-		reason: nearEnd(s, mayExtend),
-		failing: s.isFailing,
-		otherUser: Boolean(config.user && s.user && config.user !== s.user),
-		input: s.inputAt,
+		gone: isGone,
+		until: isDue ? now + MAX_SLEEP : Math.min(dueAt, warnAt > now ? warnAt : dueAt),
+		end,
+		reason: nearEnd(),
+		failing: isFailing,
+		otherUser: Boolean(config.user && shared.user && config.user !== shared.user),
+		input: inputAt,
 	};
-	if (__DEBUG__) step.why = explain(s, mayExtend, dueAt > Math.max(desiredAt, now));
+	if (__DEBUG__) {
+		const schedule = () => {
+			if (tab.stay) return 'stay';
+			if (tab.look) return 'look';
+			if (isBack) return 'the user or the network is back';
+			if (isGone) return 'the session is gone';
+			if (isUrgent) return 'the deadline is unknown';
+			if (isCapped) return 'a ping would gain nothing before the deadline';
+			return mayExtend ? 'half of the time left' : 'the mode or the limit forbids pings now';
+		};
+		const failures = isFailing && !isBack ? ', after failures' : '';
+		const heldBack = dueAt > Math.max(desiredAt, now) ? ', but a tab has just asked' : '';
+		step.why = schedule() + failures + heldBack;
+	}
 	return step;
-};
-
-/**
- * Says for the debug log what decided.
- * @type {(s: Situation, mayExtend: boolean, isHeldBack: boolean) => string}
- */
-const explain = (s, mayExtend, isHeldBack) => {
-	const schedule = () => {
-		if (s.tab.stay) return 'stay';
-		if (s.tab.look) return 'look';
-		if (isBack(s)) return 'the user or the network is back';
-		if (s.isGone) return 'the session is gone';
-		if (isUrgent(s)) return 'the deadline is unknown';
-		if (s.isCapped) return 'a ping would gain nothing before the deadline';
-		return mayExtend ? 'half of the time left' : 'the mode or the limit forbids pings now';
-	};
-	const failures = s.isFailing && !isBack(s) ? ', after failures' : '';
-	return schedule() + failures + (isHeldBack ? ', but a tab has just asked' : '');
 };
