@@ -102,7 +102,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	}
 	m.sessions.customIdle = cfg.IdleTimeout
 	m.pages.script = scriptFor(cfg.Presence)
-	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, blankExpired: cfg.BlankExpired}
+	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
 	return m, nil
 }
 
@@ -125,7 +125,7 @@ func (m *Manager) start() {
 		mode:          m.cfg.Mode.attribute(),
 		maxUnattended: m.cfg.MaxUnattended,
 		warnBefore:    m.cfg.WarnBefore,
-		blankExpired:  m.cfg.BlankExpired,
+		blank:         m.cfg.AfterEnd == BlankPage,
 		presence:      m.cfg.Presence,
 	}, frame)
 }

@@ -131,7 +131,7 @@ type tag struct {
 	mode          string // "" for PageOpen
 	maxUnattended time.Duration
 	warnBefore    time.Duration
-	blankExpired  bool
+	blank         bool // the page of an ended session loses its content
 	presence      Presence
 	user          *string // the user's stamp, "" for a guest, nil without Config.Identify
 }
@@ -150,7 +150,7 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		element += " data-anonymous"
 	}
 	blank := ""
-	if t.blankExpired {
+	if t.blank {
 		blank = "1"
 	}
 	element += attribute("idle", milliseconds(t.idle)) +
