@@ -116,8 +116,10 @@ type Config struct {
 
 	// Passive reports whether a request must not extend the session that it loads,
 	// as an app's own background polls. The response gets no script, because that
-	// would extend the session. It is called once for each request that has a live
-	// session. Default: nil, no request is passive.
+	// would extend the session. With UserActive it gets the script all the same, so
+	// that the input of its user counts; only the request itself extends nothing.
+	// Passive is called once for each request that has a live session. With Inject
+	// alone it is not called. Default: nil, no request is passive.
 	Passive func(*http.Request) bool
 
 	// Stateless reports whether a request must leave no session behind, as health
