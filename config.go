@@ -95,10 +95,17 @@ type Config struct {
 
 	// Identify returns the user of the session in ctx, "" for a guest. Event.User has
 	// it for EventHere. Pages get a stamp of it, from which the user cannot be found
-	// (the attribute data-user of the script element). It is called
-	// once for each page that gets the script, with the session as the handler left
-	// it, and again for a conditional request. With Inject alone it is not called.
-	// It needs Salt, the same in all instances. Default: nil.
+	// (the attribute data-user of the script element).
+	//
+	// When another user has signed in in the same browser, a page dispatches the event
+	// keepalive:user, offers in a dialog to reload, and holds one form back. It does
+	// nothing when the same user gets another token. Pages of guests show no dialogs
+	// and never learn of another user. Pages without a session have no stamp.
+	//
+	// Identify is called once for each page of a session that gets the script, with the
+	// session as the handler left it, and again for a conditional request. With Inject
+	// alone it is not called. It needs Salt, the same in all instances. Default: nil,
+	// pages do not notice another user.
 	Identify func(ctx context.Context) string
 
 	// IdleTimeout returns the idle timeout of the session in ctx, for an app in

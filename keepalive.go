@@ -47,6 +47,7 @@
 //   - keepalive:warning before the end, and keepalive:expired after it, which can
 //     be cancelled to show a dialog of the app's own;
 //   - keepalive:resumed when a warning or an end is no longer true;
+//   - keepalive:user when another user has signed in (see [Config.Identify]);
 //   - keepalive:ping with each answer, and keepalive:logout before signing out.
 //
 // An app dispatches keepalive:check after it has signed somebody in or out without
