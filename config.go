@@ -59,10 +59,9 @@ type Config struct {
 	// https. Default: "", no such button.
 	LogoutURL string
 
-	// BlankExpired removes the content of a page whose session has ended, for
-	// computers that people share. What was typed there is lost. Default: false,
-	// the page stays as it is.
-	BlankExpired bool
+	// AfterEnd says what a page does when its session has ended. OpenLogin needs
+	// LoginURL. Default: KeepPage.
+	AfterEnd AfterEnd
 
 	// NoScript adds a hidden frame at the end of pages, for browsers whose
 	// JavaScript is switched off. It reloads itself three times in each idle
@@ -96,10 +95,17 @@ type Config struct {
 
 	// Identify returns the user of the session in ctx, "" for a guest. Event.User has
 	// it for EventHere. Pages get a stamp of it, from which the user cannot be found
-	// (the attribute data-user of the script element). It is called
-	// once for each page that gets the script, with the session as the handler left
-	// it, and again for a conditional request. With Inject alone it is not called.
-	// It needs Salt, the same in all instances. Default: nil.
+	// (the attribute data-user of the script element).
+	//
+	// When another user has signed in in the same browser, a page dispatches the event
+	// keepalive:user, offers in a dialog to reload, and holds one form back. It does
+	// nothing when the same user gets another token. Pages of guests show no dialogs
+	// and never learn of another user. Pages without a session have no stamp.
+	//
+	// Identify is called once for each page of a session that gets the script, with the
+	// session as the handler left it, and again for a conditional request. With Inject
+	// alone it is not called. It needs Salt, the same in all instances. Default: nil,
+	// pages do not notice another user.
 	Identify func(ctx context.Context) string
 
 	// IdleTimeout returns the idle timeout of the session in ctx, for an app in
@@ -117,8 +123,10 @@ type Config struct {
 
 	// Passive reports whether a request must not extend the session that it loads,
 	// as an app's own background polls. The response gets no script, because that
-	// would extend the session. It is called once for each request that has a live
-	// session. Default: nil, no request is passive.
+	// would extend the session. With UserActive it gets the script all the same, so
+	// that the input of its user counts; only the request itself extends nothing.
+	// Passive is called once for each request that has a live session. With Inject
+	// alone it is not called. Default: nil, no request is passive.
 	Passive func(*http.Request) bool
 
 	// Stateless reports whether a request must leave no session behind, as health
@@ -185,6 +193,32 @@ func (m Mode) attribute() string {
 	return [...]string{PageOpen: "", PageVisible: "visible", UserActive: "active"}[m]
 }
 
+// AfterEnd says what a page does when its session has ended.
+type AfterEnd int
+
+const (
+	// KeepPage leaves the page as it is. A dialog says why the session has ended.
+	// Once that is closed, a bar at the edge of the page reminds of it, and a form
+	// that would be lost is held back once. All of that goes when there is a session
+	// again.
+	KeepPage AfterEnd = iota
+	// BlankPage removes the content of the page, for computers that people share.
+	// What was typed there is lost. The content goes before the event
+	// keepalive:expired; cancelling that keeps only the dialog away. A page that the
+	// browser shows again by Back or Forward is hidden until the server has answered.
+	BlankPage
+	// OpenLogin goes from a visible page to Config.LoginURL, after the page has asked
+	// the server once more. The query parameter next holds the page's own path, query
+	// and fragment, also where LoginURL is of another origin. The app must check that
+	// next is a path of its own before it redirects there, or a link of somebody else
+	// could lead anywhere (CWE-601, see docs/security.md). While a field holds unsaved
+	// input the page stays, and behaves as with KeepPage.
+	OpenLogin
+	// KeepPageWithoutBar is KeepPage until the dialog is closed. Then nothing reminds
+	// of the end: there is no bar, and no form is held back.
+	KeepPageWithoutBar
+)
+
 // minWarning is the least time to react that WCAG 2.2 asks for in 2.2.1.
 const minWarning = 20 * time.Second
 
@@ -217,6 +251,10 @@ func (c *Config) check(sm *scs.SessionManager) error {
 		"Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", c.WarnBefore, minWarning)
 	refuse(c.Mode < PageOpen || c.Mode > UserActive,
 		"Config.Mode is %d; write PageOpen, PageVisible or UserActive", c.Mode)
+	refuse(c.AfterEnd < KeepPage || c.AfterEnd > KeepPageWithoutBar,
+		"Config.AfterEnd is %d; write KeepPage, BlankPage, OpenLogin or KeepPageWithoutBar", c.AfterEnd)
+	refuse(c.AfterEnd == OpenLogin && c.LoginURL == "",
+		"Config.AfterEnd is OpenLogin, but Config.LoginURL is empty; write a path such as %q, or a URL of http or https", "/login")
 	refuse(c.Presence < PresenceOff || c.Presence > PresenceQuery,
 		"Config.Presence is %d; write PresenceOff, PresencePath or PresenceQuery", c.Presence)
 	refuse(c.MaxUnattended < 0,

@@ -34,6 +34,9 @@ func TestNewRefuses(t *testing.T) {
 		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
 		{name: "mode too low", cfg: keepalive.Config{Mode: -1}, want: []string{"Config.Mode is -1"}},
 		{name: "mode too high", cfg: keepalive.Config{Mode: keepalive.UserActive + 1}, want: []string{"Config.Mode is 3"}},
+		{name: "end too low", cfg: keepalive.Config{AfterEnd: -1}, want: []string{"Config.AfterEnd is -1"}},
+		{name: "end too high", cfg: keepalive.Config{AfterEnd: keepalive.KeepPageWithoutBar + 1}, want: []string{"Config.AfterEnd is 4"}},
+		{name: "sign-in by itself to nowhere", cfg: keepalive.Config{AfterEnd: keepalive.OpenLogin}, want: []string{"Config.AfterEnd is OpenLogin, but Config.LoginURL is empty"}},
 		{name: "unattended negative", cfg: keepalive.Config{MaxUnattended: -time.Hour}, want: []string{"MaxUnattended is -1h0m0s"}},
 		{name: "unattended by activity", cfg: keepalive.Config{MaxUnattended: time.Hour, Mode: keepalive.UserActive}, want: []string{"MaxUnattended is set with UserActive"}},
 		{name: "frame of visible pages", cfg: keepalive.Config{NoScript: true, Mode: keepalive.PageVisible}, want: []string{"Config.NoScript"}},
@@ -83,6 +86,10 @@ func TestNewAccepts(t *testing.T) {
 		"frame":             {NoScript: true, Mode: keepalive.PageOpen},
 		"paths":             {LoginURL: "/login?next=%2F", LogoutURL: "/logout"},
 		"URLs":              {LoginURL: "https://id.example/login#x", LogoutURL: "HTTP://localhost:8080/logout"},
+		"blank":             {AfterEnd: keepalive.BlankPage},
+		"no bar":            {AfterEnd: keepalive.KeepPageWithoutBar},
+		"sign-in by itself": {AfterEnd: keepalive.OpenLogin, LoginURL: "/login"},
+		"sign-in elsewhere": {AfterEnd: keepalive.OpenLogin, LoginURL: "https://id.example/login?client=1"},
 		"host":              {LoginURL: "//id.example/login"},
 	} {
 		t.Run(name, func(t *testing.T) {

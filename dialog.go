@@ -98,7 +98,7 @@ var dialogPage = template.Must(template.New("").Funcs(template.FuncMap{
 type dialog struct {
 	texts               func(*http.Request) Texts // nil for English
 	loginURL, logoutURL string
-	blankExpired        bool
+	afterEnd            AfterEnd
 }
 
 // serve answers with the dialogs as a document, which the script loads when it
@@ -113,14 +113,14 @@ func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 	var page bytes.Buffer
 	err := dialogPage.Execute(&page, struct {
 		Texts
-		Gone          map[string]string
-		Login, Logout string
-		Blank         bool
-		Script        string
+		Gone             map[string]string
+		Login, Logout    string
+		Blank, OpenLogin bool
+		Script           string
 	}{
 		Texts: texts, Script: dialogModule().name(),
 		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
-		Login: d.loginURL, Logout: d.logoutURL, Blank: d.blankExpired,
+		Login: d.loginURL, Logout: d.logoutURL, Blank: d.afterEnd == BlankPage, OpenLogin: d.afterEnd == OpenLogin,
 	})
 	if err != nil { // a fault of the template, which the tests execute
 		panic(err)

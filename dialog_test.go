@@ -49,3 +49,27 @@ func TestDialogs(t *testing.T) {
 	}
 	require.Equal(t, 405, srv.Fetch(t, "HTTP/1.1", "POST", "/keepalive/dialog", "").Status)
 }
+
+// The document of the dialogs says whether pages go to Config.LoginURL by themselves, and
+// promises nothing of a page that loses its content.
+func TestDialogsAfterTheEnd(t *testing.T) {
+	tests := []struct {
+		name        string
+		afterEnd    keepalive.AfterEnd
+		opens, kept bool
+	}{
+		{name: "default", kept: true},
+		{name: "blank", afterEnd: keepalive.BlankPage},
+		{name: "sign-in by itself", afterEnd: keepalive.OpenLogin, opens: true, kept: true},
+		{name: "no bar", afterEnd: keepalive.KeepPageWithoutBar, kept: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClient(t, newSessions(), keepalive.Config{LoginURL: "/in", AfterEnd: tt.afterEnd})
+			got := body(t, c.Get("/keepalive/dialog"))
+			require.Equal(t, tt.opens, strings.Contains(got, ` data-after="login">`))
+			require.Equal(t, tt.kept, strings.Contains(got, "What you have typed is still here."))
+			require.Equal(t, !tt.kept, strings.Contains(got, `closedby="none"`))
+		})
+	}
+}

@@ -35,6 +35,7 @@ func TestTracePages(t *testing.T) {
 		{name: "flushed page", handler: flushWithin(page), want: inserted + "session"},
 		{name: "no session", guest: true, handler: wiretest.RespondHTML(0, page), want: skipped + `"no session"`},
 		{name: "passive", cfg: keepalive.Config{Passive: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: skipped + "Config.Passive"},
+		{name: "passive, by activity", cfg: keepalive.Config{Mode: keepalive.UserActive, Passive: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: inserted + "session"},
 		{name: "skipped", cfg: keepalive.Config{Skip: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: skipped + "Config.Skip"},
 		{name: "bad configuration", cfg: keepalive.Config{Path: "/other/"}, handler: wiretest.RespondHTML(0, page), want: skipped + `"the configuration`},
 		{name: "fragment", handler: wiretest.RespondHTML(0, "<p>x"), want: skipped + `"not a whole document"`},

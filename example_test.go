@@ -56,6 +56,30 @@ func ExampleNew() {
 	// keepalive: Config.LoginURL is "login"; write a path such as "/login", or a URL of http or https
 }
 
+// OpenLogin sends users to the sign-in, which must check where they want to return to.
+func ExampleAfterEnd() {
+	sessions := scs.New()
+	sessions.IdleTimeout = 20 * time.Minute
+	if _, err := keepalive.New(sessions, keepalive.Config{AfterEnd: keepalive.OpenLogin, LoginURL: "/login"}); err != nil {
+		log.Fatal(err)
+	}
+
+	ownPath := func(next string) string {
+		if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\t\r\n") {
+			return "/"
+		}
+		return next
+	}
+	for _, next := range []string{"/orders?page=2#last", "//evil.example", `/\evil.example`, "https://evil.example/"} {
+		fmt.Println(ownPath(next))
+	}
+	// Output:
+	// /orders?page=2#last
+	// /
+	// /
+	// /
+}
+
 // LoadAndSave takes the place of scs's. Pages that have a session get the script.
 func ExampleManager_LoadAndSave() {
 	sessions := scs.New()

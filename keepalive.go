@@ -47,6 +47,7 @@
 //   - keepalive:warning before the end, and keepalive:expired after it, which can
 //     be cancelled to show a dialog of the app's own;
 //   - keepalive:resumed when a warning or an end is no longer true;
+//   - keepalive:user when another user has signed in (see [Config.Identify]);
 //   - keepalive:ping with each answer, and keepalive:logout before signing out.
 //
 // An app dispatches keepalive:check after it has signed somebody in or out without
@@ -102,7 +103,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	}
 	m.sessions.customIdle = cfg.IdleTimeout
 	m.pages.script = scriptFor(cfg.Presence)
-	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, blankExpired: cfg.BlankExpired}
+	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
 	return m, nil
 }
 
@@ -125,7 +126,7 @@ func (m *Manager) start() {
 		mode:          m.cfg.Mode.attribute(),
 		maxUnattended: m.cfg.MaxUnattended,
 		warnBefore:    m.cfg.WarnBefore,
-		blankExpired:  m.cfg.BlankExpired,
+		blank:         m.cfg.AfterEnd == BlankPage,
 		presence:      m.cfg.Presence,
 	}, frame)
 }

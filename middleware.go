@@ -186,7 +186,7 @@ func (res *response) guessSession(h http.Header) sessionState {
 func (res *response) configuredSkip() string {
 	m, r := res.m, res.r
 	switch {
-	case res.passive:
+	case res.passive && m.cfg.Mode != UserActive: // there the input of its user counts
 		return "Config.Passive"
 	case m.pages.disabled:
 		return "the configuration, as was logged"
@@ -230,7 +230,7 @@ func (res *response) insertion(session sessionState) (*inject.Insertion, string)
 	case res.skipReason != "":
 		return nil, res.skipReason
 	case session.hasSession:
-		return res.m.pages.insertion(session.idle, res.user()), ""
+		return res.m.pages.insertion(session.idle, res.user(), res.passive), ""
 	case res.m.cfg.Anonymous:
 		return res.m.pages.anonymous, ""
 	}

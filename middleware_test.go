@@ -90,6 +90,87 @@ func TestWhoGetsTheScript(t *testing.T) {
 	}
 }
 
+// With UserActive a page whose request is passive has the script, because the input of its user counts. An attribute
+// says that its load was no touch, so its ETag is another one.
+func TestPassivePages(t *testing.T) {
+	sm := newSessions()
+	passive := func(r *http.Request) bool { return r.URL.RawQuery == "passive" }
+	var asked []string // what the handler gets of If-None-Match
+	app := http.NewServeMux()
+	app.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("If-None-Match"))
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Content-Type", "text/html")
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(page))
+	})
+	app.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
+		_ = sm.Destroy(r.Context())
+		_, _ = io.WriteString(w, page)
+	})
+	app.HandleFunc("/poll", wiretest.Respond(0, "{}", "Content-Type", "application/json"))
+	serve := func(t *testing.T, cfg keepalive.Config) (get func(target, header string) wiretest.Response) {
+		cfg.Passive = passive
+		srv := wiretest.Serve(t, newManager(t, sm, cfg).LoadAndSave(app))
+		cookie := "Cookie: session=" + newToken(t, sm) + "\r\nAccept: text/html\r\n"
+		return func(target, header string) wiretest.Response {
+			return srv.Fetch(t, "HTTP/1.1", http.MethodGet, target, cookie+header)
+		}
+	}
+	const marked, unmarked, anonymous, none = ` defer data-passive data-idle="1200000" `, ` defer data-idle="1200000"`, ` defer data-anonymous data-idle="1200000"`, ""
+	user := keepalive.Config{Mode: keepalive.UserActive, Salt: "s", Identify: func(context.Context) string { return "ann" }}
+	tests := []struct {
+		name   string
+		cfg    keepalive.Config
+		target string
+		want   string
+	}{
+		{name: "open", target: "/?passive", want: none},
+		{name: "visible", cfg: keepalive.Config{Mode: keepalive.PageVisible}, target: "/?passive", want: none},
+		{name: "active", cfg: keepalive.Config{Mode: keepalive.UserActive}, target: "/?passive", want: marked},
+		{name: "active, not passive", cfg: keepalive.Config{Mode: keepalive.UserActive}, target: "/", want: unmarked},
+		{name: "active, with a user", cfg: user, target: "/?passive", want: marked},
+		{name: "active, no page", cfg: keepalive.Config{Mode: keepalive.UserActive}, target: "/poll?passive", want: none},
+		{name: "active, skipped", cfg: keepalive.Config{Mode: keepalive.UserActive, Skip: passive}, target: "/?passive", want: none},
+		{name: "active, without a session", cfg: keepalive.Config{Mode: keepalive.UserActive, Anonymous: true}, target: "/logout?passive", want: anonymous},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			get := serve(t, tt.cfg)
+			rest, scripts := removeScript(get("/?passive", "").Body)
+			require.Equal(t, page, rest)
+			require.Equal(t, tt.cfg.Mode == keepalive.UserActive && tt.cfg.Skip == nil, scripts == 1)
+			got := get(tt.target, "").Body
+			if tt.want == none {
+				require.NotContains(t, got, "<script")
+			} else {
+				require.Contains(t, got, tt.want)
+			}
+		})
+	}
+
+	t.Run("ETag", func(t *testing.T) {
+		get := serve(t, keepalive.Config{Mode: keepalive.UserActive})
+		first, reloaded := get("/", ""), get("/?passive", "")
+		require.NotEqual(t, first.Header.Get("ETag"), reloaded.Header.Get("ETag"))
+		require.Equal(t, reloaded.Header.Get("ETag"), get("/?passive", "").Header.Get("ETag"))
+		for _, target := range []string{"/", "/?passive"} {
+			for _, cached := range []wiretest.Response{first, reloaded} {
+				asked = nil
+				etag := cached.Header.Get("ETag")
+				got := get(target, "If-None-Match: "+etag+"\r\n")
+				if cached.Body != map[string]string{"/": first.Body, "/?passive": reloaded.Body}[target] {
+					require.Equal(t, http.StatusOK, got.Status, "the page in the cache has another script element")
+					require.Equal(t, []string{""}, asked)
+					continue
+				}
+				require.Equal(t, http.StatusNotModified, got.Status)
+				require.Equal(t, etag, got.Header.Get("ETag"))
+				require.Equal(t, []string{`"v1"`}, asked)
+			}
+		}
+	})
+}
+
 // A page that is wrapped more than once, also with other middleware between, gets
 // one script, and its handler finds the session.
 func TestWrappedTwice(t *testing.T) {

@@ -54,13 +54,14 @@ func (p *pages) start(t tag, frame []byte) {
 }
 
 // insertion returns what goes into a page of a session with this idle timeout,
-// and of this user, nil where that is not known.
-func (p *pages) insertion(idle time.Duration, user *string) *inject.Insertion {
-	if idle == p.tag.idle && user == nil {
+// and of this user, nil where that is not known. passive reports whether the page's
+// own request did not extend the session.
+func (p *pages) insertion(idle time.Duration, user *string, passive bool) *inject.Insertion {
+	if idle == p.tag.idle && user == nil && !passive {
 		return p.withSession
 	}
 	t := p.tag
-	t.idle, t.user = idle, user
+	t.idle, t.user, t.passive = idle, user, passive
 	if !warnsInTime(t.warnBefore, idle) {
 		t.warnBefore = 0
 	}
@@ -131,9 +132,10 @@ type tag struct {
 	mode          string // "" for PageOpen
 	maxUnattended time.Duration
 	warnBefore    time.Duration
-	blankExpired  bool
+	blank         bool // the page of an ended session loses its content
 	presence      Presence
 	user          *string // the user's stamp, "" for a guest, nil without Config.Identify
+	passive       bool    // the page's own request did not extend the session
 }
 
 // insertion returns the script element, with what follows the page. Without a
@@ -149,8 +151,11 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 	if !hasSession {
 		element += " data-anonymous"
 	}
+	if t.passive {
+		element += " data-passive"
+	}
 	blank := ""
-	if t.blankExpired {
+	if t.blank {
 		blank = "1"
 	}
 	element += attribute("idle", milliseconds(t.idle)) +

@@ -28,10 +28,12 @@ func TestScriptAttributes(t *testing.T) {
 		{name: "active", cfg: keepalive.Config{Mode: keepalive.UserActive}, want: ` data-mode="active"`},
 		{name: "limit", cfg: keepalive.Config{MaxUnattended: time.Hour}, want: ` data-max="3600000"`},
 		{name: "warning", cfg: keepalive.Config{WarnBefore: time.Minute}, want: ` data-warn="60000"`},
-		{name: "blank", cfg: keepalive.Config{BlankExpired: true}, want: ` data-blank="1"`},
+		{name: "blank", cfg: keepalive.Config{AfterEnd: keepalive.BlankPage}, want: ` data-blank="1"`},
+		{name: "sign-in by itself", cfg: keepalive.Config{AfterEnd: keepalive.OpenLogin, LoginURL: "/in"}},
+		{name: "no bar", cfg: keepalive.Config{AfterEnd: keepalive.KeepPageWithoutBar}},
 		{name: "fields that the script does not need", cfg: keepalive.Config{NoScript: true, LoginURL: "/in", LogoutURL: "/out"}},
 		{
-			name: "all", cfg: keepalive.Config{Mode: keepalive.PageVisible, MaxUnattended: time.Second, WarnBefore: time.Minute, BlankExpired: true},
+			name: "all", cfg: keepalive.Config{Mode: keepalive.PageVisible, MaxUnattended: time.Second, WarnBefore: time.Minute, AfterEnd: keepalive.BlankPage},
 			want: ` data-mode="visible" data-max="1000" data-warn="60000" data-blank="1"`,
 		},
 	}

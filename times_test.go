@@ -109,19 +109,31 @@ func TestReadOnlyRequestsShareOneWrite(t *testing.T) {
 }
 
 func TestPassiveRequestsExtendNothing(t *testing.T) {
-	for _, target := range []string{"/", "/put?v=x"} {
-		t.Run(target, func(t *testing.T) {
+	tests := []struct {
+		name, target string
+		mode         keepalive.Mode
+	}{
+		{name: "read", target: "/"},
+		{name: "write", target: "/put?v=x"},
+		{name: "page with the script", target: "/", mode: keepalive.UserActive},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sm := newSessions()
-				c := newClient(t, sm, keepalive.Config{Passive: func(r *http.Request) bool { return r.URL.Path != "/login" }})
+				c := newClient(t, sm, keepalive.Config{
+					Mode:    tt.mode,
+					Passive: func(r *http.Request) bool { return r.URL.Path != "/login" },
+				})
 				c.Get("/login")
 				for range 19 {
 					time.Sleep(time.Minute)
-					c.Get(target)
+					_, scripts := removeScript(body(t, c.Get(tt.target)))
+					require.Equal(t, tt.mode == keepalive.UserActive, scripts == 1)
 				}
 				_, values, found := apptest.Stored(t, sm, c.Token)
 				require.True(t, found)
-				if target != "/" {
+				if tt.target != "/" {
 					require.Equal(t, "x", values["v"], "what a passive request writes is kept")
 				}
 				time.Sleep(time.Minute + time.Nanosecond)

@@ -128,8 +128,8 @@ func TestUserStamp(t *testing.T) {
 	km := newManager(t, sm, keepalive.Config{
 		Salt:     salt,
 		Identify: func(ctx context.Context) string { calls++; return sm.GetString(ctx, "user") },
-		Presence: keepalive.PresencePath,
-		Logger:   logTo(&log),
+		Presence: keepalive.PresencePath, Anonymous: true,
+		Logger: logTo(&log),
 		Observer: func(e keepalive.Event) {
 			if e.Kind == keepalive.EventHere {
 				here = append(here, e.User)
@@ -142,6 +142,9 @@ func TestUserStamp(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	})
 	c := &apptest.Client{Handler: km.LoadAndSave(app)}
+	anonymous := body(t, c.Get("/"))
+	require.Contains(t, anonymous, " data-anonymous")
+	require.NotContains(t, anonymous, "data-user", "there is no session")
 	require.Contains(t, body(t, c.Get("/put?v=x")), ` data-user=""></script>`, "a guest")
 	require.Contains(t, body(t, c.Get("/login")), ` data-user="`+ann+`"></script>`, "as the handler left it")
 	require.Contains(t, body(t, c.Get("/renew")), ` data-user="`+ann+`"></script>`, "the same user")

@@ -85,7 +85,7 @@ interface DocumentEventMap {
 	'keepalive:warning': CustomEvent<{ readonly reason: KeepaliveEnd; readonly ms: number } & KeepaliveSource>;
 	/**
 	 * The server said twice, a second apart, that the session has ended. In every tab, once for each end. Cancelled, no
-	 * dialog comes, and Config.BlankExpired leaves the page as it is.
+	 * dialog comes. With Config.AfterEnd = BlankPage the page has lost its content before.
 	 */
 	'keepalive:expired': CustomEvent<{ readonly reason: KeepaliveEnd | ''; readonly ms: 0 } & KeepaliveSource>;
 	/**

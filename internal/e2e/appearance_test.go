@@ -121,7 +121,7 @@ func testDialogAppearance(t *testing.T, b *webdriver.Browser) {
 		{name: "expired", lifetime: time.Hour, open: end, config: func(c *keepalive.Config) { c.LoginURL = "/login" }},
 		{
 			name: "blank", lifetime: time.Hour, open: end,
-			config: func(c *keepalive.Config) { c.LoginURL, c.BlankExpired = "/login", true },
+			config: func(c *keepalive.Config) { c.LoginURL, c.AfterEnd = "/login", keepalive.BlankPage },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -269,7 +269,7 @@ func testSignInAgain(t *testing.T, b *webdriver.Browser) {
 }
 
 func testBlank(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL, c.BlankExpired = "/login", true })
+	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL, c.AfterEnd = "/login", keepalive.BlankPage })
 	token := a.login(t, b)
 	b.SendKeys("#story", "a secret")
 	require.NoError(t, a.sm.Store.Delete(token))
