@@ -116,9 +116,8 @@ func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 		Gone             map[string]string
 		Login, Logout    string
 		Blank, OpenLogin bool
-		Script           string
 	}{
-		Texts: texts, Script: dialogModule().name(),
+		Texts: texts,
 		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
 		Login: d.loginURL, Logout: d.logoutURL, Blank: d.afterEnd == BlankPage, OpenLogin: d.afterEnd == OpenLogin,
 	})

@@ -98,7 +98,7 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
-		for _, s := range []script{e.m.pages.script, dialogModule()} {
+		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs} {
 			if s.hasName(name) {
 				serveScript(w, r, s, name)
 				return

@@ -102,7 +102,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m.sessions.customIdle = cfg.IdleTimeout
-	m.pages.script = scriptFor(cfg.Presence)
+	m.pages.scripts = scriptsFor(cfg.Presence)
 	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
 	return m, nil
 }

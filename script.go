@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"html"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,8 +34,8 @@ var dialogModuleSource []byte
 
 // pages is what goes into the pages of one Manager, and what these load.
 type pages struct {
-	script script
-	dialog dialog
+	scripts scripts
+	dialog  dialog
 
 	// disabled is set where the configuration would do harm to pages.
 	disabled bool
@@ -50,7 +51,7 @@ func (p *pages) hasFrame() bool { return p.frame != nil }
 // start makes what is the same for all pages.
 func (p *pages) start(t tag, frame []byte) {
 	p.tag, p.frame = t, frame
-	p.withSession, p.anonymous = t.insertion(p.script, true, frame), t.insertion(p.script, false, nil)
+	p.withSession, p.anonymous = t.insertion(p.scripts, true, frame), t.insertion(p.scripts, false, nil)
 }
 
 // insertion returns what goes into a page of a session with this idle timeout,
@@ -65,7 +66,7 @@ func (p *pages) insertion(idle time.Duration, user *string, passive bool) *injec
 	if !warnsInTime(t.warnBefore, idle) {
 		t.warnBefore = 0
 	}
-	return t.insertion(p.script, true, p.frame)
+	return t.insertion(p.scripts, true, p.frame)
 }
 
 // userStamp names a user to the script, so that a tab can notice that another
@@ -88,24 +89,32 @@ type script struct {
 	integrity   string // as in the attribute of that name
 }
 
+// scripts are what pages of one Manager load: the script, and the module that it
+// imports when it shows the first dialog. Both names have the same hash, of the two
+// together, so that the script knows the module's name from its own.
+type scripts struct{ main, dialogs script }
+
 // The scripts are compressed once for all Managers.
 var (
-	plainScript    = sync.OnceValue(func() script { return newScript("keepalive", scriptSource) })
-	presenceScript = sync.OnceValue(func() script { return newScript("keepalive", presenceSource) })
-	// dialogModule is what the script imports when it shows the first dialog.
-	dialogModule = sync.OnceValue(func() script { return newScript("dialog", dialogModuleSource) })
+	plainScripts    = sync.OnceValue(func() scripts { return newScripts(scriptSource) })
+	presenceScripts = sync.OnceValue(func() scripts { return newScripts(presenceSource) })
 )
 
-// scriptFor returns the script for pages that report presence, or that do not.
-func scriptFor(presence Presence) script {
+// scriptsFor returns the scripts for pages that report presence, or that do not.
+func scriptsFor(presence Presence) scripts {
 	if presence == PresenceOff {
-		return plainScript()
+		return plainScripts()
 	}
-	return presenceScript()
+	return presenceScripts()
 }
 
-func newScript(base string, source []byte) script {
-	sum := sha256.Sum256(source)
+func newScripts(source []byte) scripts {
+	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource))
+	hash := base64.RawURLEncoding.EncodeToString(sum[:9])
+	return scripts{newScript("keepalive", hash, source), newScript("dialog", hash, dialogModuleSource)}
+}
+
+func newScript(base, hash string, source []byte) script {
 	var zipped bytes.Buffer
 	// Writes to a bytes.Buffer cannot fail, and the level is a valid one.
 	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
@@ -114,7 +123,7 @@ func newScript(base string, source []byte) script {
 	return script{
 		base:  base,
 		plain: source, gzip: zipped.Bytes(),
-		hash:      base64.RawURLEncoding.EncodeToString(sum[:9]),
+		hash:      hash,
 		integrity: integrityOf(source),
 	}
 }
@@ -141,8 +150,8 @@ type tag struct {
 // insertion returns the script element, with what follows the page. Without a
 // session the element says so. Otherwise the script would count the page load as a
 // touch of a session that does not exist.
-func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion {
-	src := t.path + s.name()
+func (t tag) insertion(s scripts, hasSession bool, tail []byte) *inject.Insertion {
+	src := t.path + s.main.name()
 	if t.debug {
 		src = t.path + debugName
 	}
@@ -166,12 +175,11 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
 		t.userAttribute() + `></script>`
 	ins := inject.NewInsertion([]byte(element), len(start), tail)
-	ins.Integrity = s.integrity
+	ins.Integrity = s.main.integrity
 	if t.debug {
 		ins.Integrity = integrityOf(debugSource)
 	}
-	module := dialogModule()
-	ins.IntegrityElement = []byte(`<script type="module" src="` + html.EscapeString(t.path+module.name()) + `" integrity="` + module.integrity + `" crossorigin="anonymous"></script>`)
+	ins.IntegrityElement = []byte(`<script type="module" src="` + html.EscapeString(t.path+s.dialogs.name()) + `" integrity="` + s.dialogs.integrity + `" crossorigin="anonymous"></script>`)
 	return ins
 }
 

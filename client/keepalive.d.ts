@@ -74,8 +74,8 @@ interface KeepaliveAnswer {
 	readonly data?: any;
 }
 
-/** All are dispatched on document and bubble. */
-interface DocumentEventMap {
+/** All are dispatched on document and bubble to window, except keepalive:check, which the app dispatches. */
+interface KeepaliveEventMap {
 	/** The server answered this tab. */
 	'keepalive:ping': CustomEvent<KeepaliveAnswer & KeepaliveSource>;
 	/**
@@ -106,6 +106,10 @@ interface DocumentEventMap {
 	/** Dispatched by the app, which has signed in or out without loading a page: look() and forget the user of the page. */
 	'keepalive:check': Event;
 }
+
+interface DocumentEventMap extends KeepaliveEventMap {}
+
+interface WindowEventMap extends KeepaliveEventMap {}
 
 interface Window {
 	readonly keepalive?: Keepalive;

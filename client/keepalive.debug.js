@@ -12,7 +12,6 @@
   var SECOND = 1e3;
   var MINUTE = 6e4;
   var MAX_SLEEP = 6e4;
-  var SHORTEST_WARNING = 2e4;
   var FRESH = 5e3;
   var ROUNDING = 1e3;
   var LAST_LOOKS = 3e4;
@@ -37,12 +36,11 @@
     idle: Number(data.idle) || MINUTE,
     mode: (
       /** @type {Config['mode']} */
-      data.mode || ""
+      data.mode
     ),
-    max: Number(data.max) || 0,
-    warn: data.warn ? Math.max(Number(data.warn), SHORTEST_WARNING) : 0,
-    blank: "blank" in data && data.user !== "",
-    // a guest's page has no secrets
+    max: Number(data.max),
+    warn: Number(data.warn) || 0,
+    blank: "blank" in data,
     user: data.user,
     passive: "passive" in data,
     presence: data.presence || "",
@@ -85,51 +83,36 @@
     const isCapped = deadline - idleEnd < ROUNDING;
     const isAsked = tab2.stay || tab2.look;
     const hiddenDelay = tab2.hidden ? extendedBy / 20 : 0;
-    const isUnattended = () => {
-      if (config2.mode === "active") return !inputAt2 || inputAt2 + config2.idle < idleEnd + ROUNDING;
-      if (config2.mode === "visible" && tab2.hidden) return true;
-      return config2.max > 0 && now - inputAt2 > config2.max;
-    };
-    const mayExtend = !isCapped && !isUnattended();
-    const nextPing = () => idleEnd - extendedBy / 2 * (1 + tab2.rand / 10) + hiddenDelay;
-    const nextLook = () => {
-      if (answeredAt >= warnAt - FRESH) return Math.min(end, answeredAt + LAST_LOOKS);
-      return Math.min(end, warnAt, answeredAt + config2.idle / 2 + hiddenDelay);
-    };
-    const nextRetry = () => {
-      const left = end > failedAt ? end - failedAt : config2.idle;
-      const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), left / 4);
-      const requested = Math.min(retryAfter * (1 + retryJitter / 10), left / 2);
-      return failedAt + Math.max(backoff, requested);
-    };
-    const earliestRequest = () => {
-      const pause = tab2.offline ? MAX_SLEEP : SECOND;
-      const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config2.idle / 4);
-      return Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
-    };
+    const isUnattended = config2.mode === "active" ? !inputAt2 || inputAt2 + config2.idle < idleEnd + ROUNDING : config2.mode === "visible" && tab2.hidden || config2.max > 0 && now - inputAt2 > config2.max;
+    const mayExtend = !isCapped && !isUnattended;
+    const nextPing = idleEnd - extendedBy / 2 * (1 + tab2.rand / 10) + hiddenDelay;
+    const isLate = answeredAt >= warnAt - FRESH;
+    const nextLook = Math.min(end, isLate ? answeredAt + LAST_LOOKS : Math.min(warnAt, answeredAt + config2.idle / 2 + hiddenDelay));
+    const leftThen = end > failedAt ? end - failedAt : config2.idle;
+    const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), leftThen / 4);
+    const nextRetry = failedAt + Math.max(backoff, Math.min(retryAfter * (1 + retryJitter / 10), leftThen / 2));
+    const pause = tab2.offline ? MAX_SLEEP : SECOND;
+    const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config2.idle / 4);
+    const earliest = Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
     const isBack = wokenAt > failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
     const isUrgent = isAsked || config2.warn > 0 && deadline === Infinity && !isGone;
-    const scheduledAt = isGone ? Infinity : mayExtend ? nextPing() : nextLook();
+    const scheduledAt = isGone ? Infinity : mayExtend ? nextPing : nextLook;
     const wantedAt = isUrgent ? 0 : scheduledAt;
-    const retriedAt = isFailing ? Math.max(wantedAt, nextRetry()) : wantedAt;
+    const retriedAt = isFailing ? Math.max(wantedAt, nextRetry) : wantedAt;
     const desiredAt = isBack ? 0 : retriedAt;
-    const dueAt = Math.max(desiredAt, earliestRequest());
+    const dueAt = Math.max(desiredAt, earliest);
     const isDue = dueAt <= now;
     const isPingDue = mayExtend && !tab2.look && scheduledAt <= now;
     const method = !isCapped && (tab2.stay || isPingDue) ? "POST" : "GET";
-    const nearEnd = () => {
-      const isCertain = isFailing || !mayExtend && answeredAt >= warnAt - FRESH;
-      const isNear = warn > 0 && now >= warnAt && isCertain;
-      const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
-      if (isGone ? !hasPassed : !isNear) return "";
-      return isCapped ? "lifetime" : "idle";
-    };
+    const isNear = warn > 0 && now >= warnAt && (isFailing || !mayExtend && isLate);
+    const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
+    const nearEnd = isCapped ? "lifetime" : "idle";
     const step = {
       ask: isDue ? method : "",
       gone: isGone,
-      until: isDue ? now + MAX_SLEEP : Math.min(dueAt, warnAt > now ? warnAt : dueAt),
+      until: isDue ? now + MAX_SLEEP : isGone || warnAt <= now ? dueAt : Math.min(dueAt, warnAt),
       end,
-      reason: nearEnd(),
+      reason: (isGone ? hasPassed : isNear) ? nearEnd : "",
       failing: isFailing,
       otherUser: Boolean(config2.user && shared.user && config2.user !== shared.user),
       input: inputAt2
@@ -176,13 +159,11 @@
     if (isClaimedHere()) updateRecord({ claim: 0, ...changes });
   };
   var savePageLoad = (requestedAt) => {
-    const isNews = numberOrZero(readRecord().at) < requestedAt;
-    if (!isNews) return false;
+    if (numberOrZero(readRecord().at) >= requestedAt) return;
     const idle = config.idle - Math.min(config.idle / 20, MINUTE);
     const deadline = numberOrZero(readRecord().life);
     const life = deadline > requestedAt + 2 * idle ? deadline : 0;
     updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
-    return true;
   };
   var saveUser = (requestedAt) => {
     const { user } = config;
@@ -240,17 +221,17 @@
     const onState = ({ detail }) => {
       if (detail.path === path) listener(detail);
     };
-    page.addEventListener("keepalive:state", onState);
+    addEventListener("keepalive:state", onState);
     listener(state);
-    return () => page.removeEventListener("keepalive:state", onState);
+    return () => removeEventListener("keepalive:state", onState);
   };
   var guard = Symbol.for(sharedKey);
   var publish = (methods2, runAgain2) => {
     Object.assign(window, { [guard]: runAgain2 });
-    if (!Object.prototype.hasOwnProperty.call(window, "keepalive")) Object.assign(window, { keepalive: methods2 });
-    else console.warn(`keepalive: window.keepalive is taken, so the script of ${path} leaves it alone`);
+    if (!window.hasOwnProperty("keepalive")) Object.assign(window, { keepalive: methods2 });
+    else console.warn("keepalive: window.keepalive is taken");
   };
-  var runningIn = (frame) => Reflect.get(frame, guard);
+  var runningHere = () => Reflect.get(window, guard);
 
   // src/fault.js
   var reported = -1;
@@ -260,17 +241,15 @@
     const cause = status === 404 ? "nothing is mounted" : "a proxy, sign-in page or CSRF check answers";
     console.warn(`keepalive: ${status || "a redirect"}: ${cause} at ${pingURL}`);
   };
-  var forgetFault = () => {
-    reported = -1;
-  };
 
   // src/tab.js
   var opened = Date.now();
   var tab = {
-    /** Whether the page has called keepalive.stop(), or the configuration is wrong. */
-    stopped: false,
-    /** The server sent the page without a session, so it waits until the app says that there is one. */
-    anonymous: config.anonymous,
+    /**
+     * Whether it takes no part: the server sent the page without a session, so that it waits for keepalive:check, or the page
+     * has called keepalive.stop(), or the configuration is wrong.
+     */
+    stopped: config.anonymous,
     /** The user has asked to stay, whatever the mode says, and got no answer yet. */
     stay: false,
     /** This tab wants an answer of its own. */
@@ -289,7 +268,7 @@
     offline: !navigator.onLine,
     input: lastInput()
   });
-  var takesPart = () => !tab.stopped && !tab.anonymous && !page.prerendering;
+  var takesPart = () => !tab.stopped && !page.prerendering;
 
   // src/ask.js
   var isAsking = false;
@@ -303,30 +282,10 @@
     }
     return isClaimedHere() ? ask2 : "";
   };
-  var claimWithLock = () => {
-    const claimed = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
-    return Promise.race([claimed, sleep(LOCK_TIMEOUT)]).catch(() => void 0);
-  };
-  var saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) => updateClaimed({
-    at: sentAt,
-    // not the time of arrival: the server counted from before that
-    idle: idleMs,
-    guess: unknown ? 1 : 0,
-    life: sentAt + lifetimeMs,
-    ...method === "POST" && { full: idleMs },
-    fails: 0
-  });
   var parseRetryAfter = (header) => {
-    if (!header) return 0;
     const seconds = Number(header);
-    return Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * SECOND;
+    return seconds >= 0 ? seconds * SECOND : Date.parse(String(header)) - Date.now();
   };
-  var saveFailure = (retryAfter) => updateClaimed({
-    failed: Date.now(),
-    fails: numberOrZero(readRecord().fails) + 1,
-    after: parseRetryAfter(retryAfter),
-    rand: Math.random()
-  });
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
     const forStay = tab.stay;
@@ -340,9 +299,9 @@
     }).catch(() => void 0);
     const answer = await response?.json().catch(() => null);
     const status = response?.status;
-    const isOurs2 = response?.headers.has("keepalive");
+    const isOurs = response?.headers.has("keepalive");
     if (true) console.debug("keepalive:", method, "answered", status, answer);
-    if (status === 401 && isOurs2) {
+    if (status === 401 && isOurs) {
       if (isSecond) {
         tab.stay = false;
         tab.look = false;
@@ -352,11 +311,18 @@
       updateClaimed({ claim: Date.now() + 2 * CONFIRM_DELAY });
       await sleep(CONFIRM_DELAY);
       await request(method, tick2, halt2, true);
-    } else if (status === 403 && isOurs2) {
+    } else if (status === 403 && isOurs) {
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
-      saveAnswer(method, sentAt, answer);
-      forgetFault();
+      updateClaimed({
+        at: sentAt,
+        // not the time of arrival: the server counted from before that
+        idle: answer.idleMs,
+        guess: answer.unknown ? 1 : 0,
+        life: sentAt + answer.lifetimeMs,
+        ...method === "POST" && { full: answer.idleMs },
+        fails: 0
+      });
       if (forStay) {
         tab.stay = false;
         noteInput(sentAt);
@@ -365,15 +331,21 @@
       tab.look = false;
       dispatch("keepalive:ping", answer);
     } else {
-      saveFailure(response?.headers.get("retry-after"));
-      if (status !== void 0 && !isOurs2) reportFault(status);
+      updateClaimed({
+        failed: Date.now(),
+        fails: numberOrZero(readRecord().fails) + 1,
+        after: parseRetryAfter(response?.headers.get("retry-after")),
+        rand: Math.random()
+      });
+      if (status !== void 0 && !isOurs) reportFault(status);
     }
   };
   var ask = async (tick2, halt2) => {
     if (isAsking) return;
     isAsking = true;
     try {
-      const method = await claimWithLock() ?? await claim();
+      const locked = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
+      const method = await Promise.race([locked, sleep(LOCK_TIMEOUT)]).catch(() => void 0) ?? await claim();
       if (method) await request(method, tick2, halt2);
       tick2();
     } finally {
@@ -412,9 +384,7 @@
   // src/notice.js
   var notice = config.anonymous ? "gone" : "";
   var isCancelled = config.anonymous;
-  var isBlank = false;
-  var isDialogOpen = () => Boolean(loadedDialogs()?.isOpen());
-  var isUserAsked = () => (notice === "idle" || notice === "lifetime") && (isCancelled || isDialogOpen());
+  var isUserAsked = () => (notice === "idle" || notice === "lifetime") && Boolean(isCancelled || loadedDialogs()?.isOpen());
   var isSignedOut = () => notice === "gone";
   var noteSignedOut = () => {
     notice = "gone";
@@ -425,36 +395,32 @@
     if (otherUser) return "user";
     return end > Date.now() ? reason : notice;
   };
-  var dispatchNotice = (reason, ms) => {
+  var dispatchNotice = ({ end, reason }) => {
     if (notice === "gone") return dispatch("keepalive:expired", { reason, ms: 0 });
     if (notice === "user") return dispatch("keepalive:user");
-    if (notice) return dispatch("keepalive:warning", { reason: notice, ms });
+    if (notice) return dispatch("keepalive:warning", { reason: notice, ms: end - Date.now() });
     return dispatch("keepalive:resumed");
   };
-  var change = ({ end, reason, gone }) => {
-    isBlank = gone && config.blank;
-    if (isBlank) removeContent();
-    updateSignal(gone);
-    isCancelled = !dispatchNotice(reason, end - Date.now());
-  };
-  var isOurs = () => !isCancelled && config.user !== "" && takesPart();
   var draw = (step, actions2) => {
-    const shown = isOurs() ? notice : "";
+    const shown = isCancelled || config.user === "" || !takesPart() ? "" : notice;
     loadedDialogs()?.update({ ...step, notice: shown + (shown === "gone" ? step.reason : ""), pending: tab.stay }, actions2);
     return shown;
   };
   var announce = (step, actions2) => {
+    const { gone } = step;
     tellState(step);
     const previous = notice;
     notice = nextNotice(step);
     if (notice !== previous) {
-      if (previous === "gone" && !notice) tab.look = true;
-      change(step);
+      if (previous === "gone") tab.look = true;
+      if (gone && config.blank) removeContent();
+      updateSignal(gone);
+      isCancelled = !dispatchNotice(step);
     }
-    if (!step.gone && !tab.look) hidePage(false);
+    if (!gone && !tab.look) hidePage(false);
     const shown = draw(step, actions2);
     if (shown || config.warn) loadDialogs(actions2.tick);
-    if (isBlank && (loadedDialogs() || !shown)) tab.stopped = true;
+    if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;
   };
 
   // src/pageload.js
@@ -527,12 +493,6 @@
 
   // src/main.js
   var timer;
-  var setTimer = () => {
-    clearTimeout(timer);
-    const { until } = decide();
-    const pause = isDialogOpen() ? SECOND : Math.min(until - Date.now(), MAX_SLEEP);
-    if (takesPart() && (isDialogOpen() || until < Infinity)) timer = setTimeout(tick, pause);
-  };
   var tick = () => {
     if (!takesPart()) return;
     try {
@@ -542,7 +502,8 @@
       const step = decide();
       if (true) console.debug("keepalive:", step.ask || "wait", step.why, step, readRecord());
       if (step.ask && takesPart()) ask(tick, halt);
-      setTimer();
+      clearTimeout(timer);
+      if (step.until < Infinity) timer = setTimeout(tick, Math.min(step.until - Date.now(), MAX_SLEEP));
     }
   };
   var wake = () => {
@@ -555,12 +516,13 @@
   };
   var look = () => {
     tab.look = true;
-    tab.anonymous = tab.stopped = false;
-    if (true) forgetReport();
+    tab.stopped = false;
     tick();
   };
   var check = () => {
     config.user = void 0;
+    writeRecord({ input: lastInput() });
+    if (true) forgetReport();
     look();
   };
   var stop = () => {
@@ -577,7 +539,7 @@
     if (persisted) wake();
     else tick();
   };
-  var onPageHide = () => hidePage(true);
+  var onPageHide = () => hidePage(takesPart());
   var onVisibilityChange = () => page.hidden ? tick() : wake();
   var onStorage = ({ key }) => {
     if (key === sharedKey) tick();
@@ -591,8 +553,8 @@
     addEventListener("pagehide", onPageHide);
     addEventListener("visibilitychange", onVisibilityChange);
     for (const type of ["focus", "online", "resume"]) addEventListener(type, wake);
-    page.addEventListener("prerenderingchange", tick);
-    page.addEventListener("keepalive:check", check);
+    addEventListener("prerenderingchange", tick, true);
+    addEventListener("keepalive:check", check, true);
     addEventListener("storage", onStorage);
     addEventListener("securitypolicyviolation", onViolation);
     listenForInput(isUserAsked, tick);
@@ -601,36 +563,34 @@
     const requestedAt = pageRequestedAt();
     if (!requestedAt) return false;
     saveUser(requestedAt);
-    if (config.passive || savePageLoad(requestedAt)) tab.woken = 0;
+    if (!config.passive) savePageLoad(requestedAt);
+    tab.opened = requestedAt;
+    tab.woken = 0;
     return true;
   };
   var takePageLoad = () => {
     if (countPageLoad()) return;
-    if (isComeback()) {
-      hidePage(true);
-      tab.look = true;
-    } else {
-      const { gone, at } = readRecord();
-      if (numberOrZero(gone) > numberOrZero(at)) tab.look = true;
-    }
+    const { gone = 0, at = 0 } = readRecord();
+    tab.look = isComeback() || gone > at;
+    hidePage(tab.look);
     addEventListener("load", () => countPageLoad() && tick());
   };
   var runAgain = ({ anonymous, user }) => {
     listen();
-    config.user = user;
     if (anonymous) {
-      tab.anonymous = true;
+      tab.stopped = true;
       noteSignedOut();
       draw(decide(), actions);
     } else {
+      if (isSignedOut()) check();
+      config.user = user;
       saveUser(Date.now());
-      if (isSignedOut()) look();
-      else tick();
+      tick();
     }
   };
   var methods = {
     stay,
-    look,
+    look: check,
     stop,
     active: noteActive,
     /** @param {(state: KeepaliveState) => void} listener */
@@ -653,7 +613,7 @@
     tick();
   };
   script.remove();
-  var running = runningIn(window);
+  var running = runningHere();
   if (running) running(config);
   else if (origin !== "null") start();
 })();

@@ -73,7 +73,8 @@ type tab struct {
 	seen    int               // the last of the browser's writes in it
 	level   int               // how many timers set each other in a row to get here
 	timers  map[int]bool
-	events  []string // the script's events, "name detail"
+	events  []string // the script's events, "name detail", but for
+	states  []string // the details of keepalive:state
 	errors  []string // console.error
 	warned  []string // console.warn
 	debug   []string // console.debug, without the objects
@@ -169,7 +170,9 @@ func (b *browser) open(p page) *tab {
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {
-			if strings.HasPrefix(name, "keepalive:") {
+			if name == "keepalive:state" {
+				tb.states = append(tb.states, detail.String())
+			} else if strings.HasPrefix(name, "keepalive:") {
 				tb.events = append(tb.events, strings.TrimSuffix(name+" "+detail.String(), " undefined"))
 			}
 		},

@@ -64,8 +64,8 @@ func TestDialogsThatAreInThePage(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		s.deadline = b.now.Add(time.Hour)
 		b.importsFail = true
+		b.script = `window[Symbol.for('https://example.org/keepalive/dialog')] = dialogModule;` + b.script
 		tb := opensDialogs(b)
-		tb.run(`window[Symbol.for('https://example.org/keepalive/dialog')] = dialogModule`)
 		b.sleep(58*time.Minute + 30*time.Second)
 		require.Equal(t, []string{"lifetime"}, tb.dialogs)
 		require.Empty(t, tb.imports)

@@ -28,7 +28,7 @@ func TestSleep(t *testing.T) {
 					b.sleep(time.Minute) // the end of a slice
 				}
 				b.sleep(2 * time.Second)
-				require.Equal(t, []string{"POST", "POST"}, b.methods())
+				require.Len(t, b.methods(), 2)
 				require.Equal(t, 1, tb.count("expired"))
 			})
 		})

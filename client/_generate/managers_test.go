@@ -28,7 +28,7 @@ func TestTwoManagers(t *testing.T) {
 		b.sleep(time.Hour)
 		require.True(t, b.now.Before(s.expiry))
 		require.True(t, b.now.Before(admin.expiry))
-		require.Equal(t, []string{"keepalive: window.keepalive exists already, so the script of /admin/keepalive/ leaves it alone"}, tb.warned)
+		require.Equal(t, []string{"keepalive: window.keepalive is taken"}, tb.warned)
 
 		first, second := 0, 0
 		for _, event := range tb.events {
@@ -64,7 +64,7 @@ func TestGlobalOfTheApp(t *testing.T) {
 		tb := b.open(page{})
 		tb.run(script)
 		tb.run(`if (keepalive !== 'the app') throw new Error('overwritten')`)
-		require.Equal(t, []string{"keepalive: window.keepalive exists already, so the script of /keepalive/ leaves it alone"}, tb.warned)
+		require.Equal(t, []string{"keepalive: window.keepalive is taken"}, tb.warned)
 		b.sleep(time.Hour)
 		require.True(t, b.now.Before(s.expiry))
 		tb.run(script) // soft navigation

@@ -106,6 +106,7 @@ func TestInputWhileADialogIsToCome(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			each(t, func(t *testing.T, b *browser, s *session) {
+				b.importsFail = true
 				tb := b.open(page{mode: "active", warn: 2 * time.Minute, dialogs: test.dialogs})
 				b.sleep(18*time.Minute + 30*time.Second)
 				require.Equal(t, 1, tb.count("warning"))

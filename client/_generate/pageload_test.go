@@ -16,7 +16,7 @@ func TestPageLoad(t *testing.T) {
 	}{
 		{name: "from the network", ask: nil},
 		{name: "reloaded", page: page{kind: "reload"}, ask: nil},
-		{name: "by back or forward", page: page{kind: "back_forward"}, ask: []string{"POST"}},
+		{name: "by back or forward", page: page{kind: "back_forward"}, ask: []string{"GET"}},
 		{name: "from the cache", page: page{cached: true}, ask: []string{"POST"}},
 		{name: "from the network, with a warning to give", page: page{warn: 2 * time.Minute}, ask: []string{"GET"}},
 		{name: "prerendered", page: page{prerendering: true, cached: true}, ask: nil},

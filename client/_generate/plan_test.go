@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ type planCase struct {
 	name   string
 	state  string
 	config string // merged over {idle: 20*min, warn: 0}
-	tab    string // merged over {rand: 0}
+	tab    string // merged over {rand: 0, opened: 0}
 
 	ask    string
 	in     time.Duration // of until, from now; not compared if ask is set
@@ -107,8 +108,10 @@ var planCases = []planCase{
 	{name: "offline and woken", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 10*sec, fails: 1}`, tab: `{offline: true, woken: now}`, in: 50 * time.Second},
 
 	// Claims.
-	{name: "another tab is asking", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
-	{name: "another tab was killed or frozen while it asked", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 12*sec, by: 0.3}`, ask: "POST"},
+	{name: "another tab is asking", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 57 * time.Second},
+	{name: "another tab was killed or frozen while it asked", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 62*sec, by: 0.3}`, ask: "POST"},
+	{name: "another tab asks with less time left", state: `{at: now - 19*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 18666 * time.Millisecond},
+	{name: "another tab asks at the end", state: `{at: now - 20*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
 	{name: "a short session can't wait for that", state: `{at: now - 2*sec, idle: 4*sec, full: 4*sec, life: 720*min, claim: now - sec}`, config: `{idle: 4*sec}`, ask: "POST"},
 	{name: "a first page with a claim", state: `{claim: now - 5*sec, by: 0.3}`, in: 7 * time.Second},
 
@@ -157,6 +160,11 @@ var planCases = []planCase{
 	{name: "gone at the lifetime's end", state: `{at: now - 5*min, idle: 5*min, life: 5*min, gone: now}`, gone: true, reason: "lifetime"},
 	{name: "gone with nothing else known", state: `{gone: now - sec}`, gone: true},
 	{name: "gone and woken", state: `{at: now - min, idle: 20*min, gone: now - sec}`, tab: `{woken: now}`, gone: true},
+	{name: "gone, and somebody comes back", state: `{at: now - 9*min, idle: 20*min, gone: now - 6*sec}`, tab: `{woken: now}`, ask: "GET", gone: true},
+	{name: "gone, and asked since", state: `{at: now - 9*min, idle: 20*min, gone: now - 6*sec, failed: now}`, tab: `{woken: now - sec}`, gone: true},
+	{name: "gone, and the app wants to know", state: `{at: now - min, idle: 20*min, gone: now - 2*sec}`, tab: `{look: true}`, ask: "GET", gone: true},
+	{name: "gone, and Stay is pressed", state: `{at: now - min, idle: 20*min, gone: now - 2*sec}`, tab: `{stay: true}`, ask: "POST", gone: true},
+	{name: "gone before the page was opened", state: `{at: now - min, idle: 20*min, full: 20*min, gone: now - 9*sec}`, tab: `{opened: now - sec, woken: now - sec}`, ask: "GET"},
 	{name: "signed in again since", state: `{at: now, idle: 19*min, full: 19*min, gone: now - sec}`, in: 9*time.Minute + 30*time.Second},
 
 	// Clocks.
@@ -209,7 +217,7 @@ func TestPlan(t *testing.T) {
 			// In the cases life counts from at.
 			const decide = (state, config, tab) =>
 				planModule.plan(state && state.life > 0 ? {...state, life: state.at + state.life} : state, now,
-					{idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, ...tab});`)
+					{idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, opened: 0, ...tab});`)
 		require.NoError(t, err)
 
 		for _, c := range planCases {
@@ -227,8 +235,12 @@ func TestPlan(t *testing.T) {
 				require.Equal(t, c.ask, step.Ask)
 				require.Equal(t, c.gone, step.Gone)
 				require.Equal(t, c.reason, step.Reason)
+				if c.ask == "" && c.gone {
+					require.Equal(t, math.Inf(1), step.Until, "nothing is to be done until somebody comes back")
+					return
+				}
 				in := time.Duration(step.Until-float64(now)) * time.Millisecond
-				if c.ask == "" && !c.gone {
+				if c.ask == "" {
 					require.InDelta(t, c.in, in, float64(time.Millisecond))
 				}
 				require.Positive(t, in, "the page would spin")
@@ -258,7 +270,7 @@ func TestReasons(t *testing.T) {
 	_, err := vm.RunString(`
 		const sec = 1000, min = 60*sec;
 		const why = (record, config, tab) =>
-			planModule.plan(record, now, {idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, ...tab}).why;`)
+			planModule.plan(record, now, {idle: 20*min, mode: '', max: 0, warn: 0, ...config}, {rand: 0, opened: 0, ...tab}).why;`)
 	require.NoError(t, err)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -288,7 +300,7 @@ func TestPlanNeverSleepsIn(t *testing.T) {
 				for (const at of odd) for (const idle of odd) for (const life of odd) for (const failed of odd)
 					for (const after of ['x', 1, 9e15]) for (const claim of [undefined, now]) {
 						const state = {at, idle, full: idle, life, failed, after, fails: after, rand: after, claim};
-						const step = planModule.plan(state, now, config, {rand: 0.5, hidden: true, woken: life});
+						const step = planModule.plan(state, now, config, {rand: 0.5, opened: 0, hidden: true, woken: life});
 						if (!(step.until > now && step.until <= now + config.idle)) bad.push(JSON.stringify([state, step]));
 					}
 				bad.slice(0, 3).join('\n')`)

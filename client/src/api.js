@@ -7,9 +7,9 @@ import { page } from './dom.js';
 
 /**
  * Dispatches an event on document, and reports whether no listener has cancelled it.
- * @template {Exclude<keyof DocumentEventMap & `keepalive:${string}`, 'keepalive:check'>} Name
+ * @template {Exclude<keyof KeepaliveEventMap, 'keepalive:check'>} Name
  * @param {Name} name
- * @param {Omit<DocumentEventMap[Name]['detail'], 'path'>} [detail]
+ * @param {Omit<KeepaliveEventMap[Name]['detail'], 'path'>} [detail]
  */
 export const dispatch = (name, detail) =>
 	page.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
@@ -43,13 +43,13 @@ export const tellState = (state) => {
  * @type {(listener: (state: KeepaliveState) => void, state: KeepaliveState) => () => void}
  */
 export const subscribe = (listener, state) => {
-	/** @param {DocumentEventMap['keepalive:state']} event */
+	/** @param {KeepaliveEventMap['keepalive:state']} event */
 	const onState = ({ detail }) => {
 		if (detail.path === path) listener(detail);
 	};
-	page.addEventListener('keepalive:state', onState);
+	addEventListener('keepalive:state', onState);
 	listener(state);
-	return () => page.removeEventListener('keepalive:state', onState);
+	return () => removeEventListener('keepalive:state', onState);
 };
 
 // Under this name the script says that it runs in a window.
@@ -64,12 +64,12 @@ export const guard = Symbol.for(sharedKey);
  */
 export const publish = (methods, runAgain) => {
 	Object.assign(window, { [guard]: runAgain });
-	if (!Object.prototype.hasOwnProperty.call(window, 'keepalive')) Object.assign(window, { keepalive: methods });
-	else console.warn(`keepalive: window.keepalive is taken, so the script of ${path} leaves it alone`);
+	if (!window.hasOwnProperty('keepalive')) Object.assign(window, { keepalive: methods });
+	else console.warn('keepalive: window.keepalive is taken');
 };
 
 /**
- * Returns what the script has left in a window where it runs, and undefined elsewhere.
- * @type {(frame: Window) => RunAgain|undefined}
+ * Returns what the script has left in this window if it runs here already.
+ * @returns {RunAgain|undefined}
  */
-export const runningIn = (frame) => Reflect.get(frame, guard);
+export const runningHere = () => Reflect.get(window, guard);

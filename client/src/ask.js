@@ -5,7 +5,7 @@
 import { noteInput } from './activity.js';
 import { dispatch } from './api.js';
 import { config, pingURL, sharedKey } from './config.js';
-import { forgetFault, reportFault } from './fault.js';
+import { reportFault } from './fault.js';
 import { numberOrZero, requestTimeout } from './plan.js';
 import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
 import { decide, tab } from './tab.js';
@@ -32,46 +32,19 @@ const claim = async (lock) => {
 	return isClaimedHere() ? ask : '';
 };
 
-/** Claims under the lock. The result is undefined where the engine has no lock that answers. */
-const claimWithLock = () => {
-	const claimed = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
-	return Promise.race([claimed, sleep(LOCK_TIMEOUT)]).catch(() => undefined);
-};
-
 /**
  * @typedef {() => void} Tick decides again
  * @typedef {(reason: string) => void} Halt stops for good
  */
-
-/** @type {(method: string, sentAt: number, answer: KeepaliveAnswer) => void} */
-const saveAnswer = (method, sentAt, { idleMs, lifetimeMs, unknown }) =>
-	updateClaimed({
-		at: sentAt, // not the time of arrival: the server counted from before that
-		idle: idleMs,
-		guess: unknown ? 1 : 0,
-		life: sentAt + lifetimeMs,
-		...(method === 'POST' && { full: idleMs }),
-		fails: 0,
-	});
 
 /**
  * Reads Retry-After (RFC 9110, section 10.2.3: seconds or a date) as ms. NaN is what says neither.
  * @type {(header?: string|null) => number}
  */
 const parseRetryAfter = (header) => {
-	if (!header) return 0;
 	const seconds = Number(header);
-	return Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * SECOND;
+	return seconds >= 0 ? seconds * SECOND : Date.parse(String(header)) - Date.now();
 };
-
-/** @type {(retryAfter?: string|null) => void} */
-const saveFailure = (retryAfter) =>
-	updateClaimed({
-		failed: Date.now(),
-		fails: numberOrZero(readRecord().fails) + 1,
-		after: parseRetryAfter(retryAfter),
-		rand: Math.random(),
-	});
 
 /**
  * Asks, and asks again before it believes that the session is gone: the token may have been renewed while the question
@@ -112,8 +85,14 @@ const request = async (method, tick, halt, isSecond) => {
 		halt('403');
 	} else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
 		// Nobody else answers with these numbers, so they are believed without the mark: old servers do not send it.
-		saveAnswer(method, sentAt, answer);
-		forgetFault();
+		updateClaimed({
+			at: sentAt, // not the time of arrival: the server counted from before that
+			idle: answer.idleMs,
+			guess: answer.unknown ? 1 : 0,
+			life: sentAt + answer.lifetimeMs,
+			...(method === 'POST' && { full: answer.idleMs }),
+			fails: 0,
+		});
 		if (forStay) {
 			tab.stay = false;
 			noteInput(sentAt);
@@ -122,7 +101,12 @@ const request = async (method, tick, halt, isSecond) => {
 		tab.look = false; // even if it was wanted just now: this is the answer
 		dispatch('keepalive:ping', answer);
 	} else {
-		saveFailure(response?.headers.get('retry-after'));
+		updateClaimed({
+			failed: Date.now(),
+			fails: numberOrZero(readRecord().fails) + 1,
+			after: parseRetryAfter(response?.headers.get('retry-after')),
+			rand: Math.random(),
+		});
 		if (status !== undefined && !isOurs) reportFault(status);
 	}
 };
@@ -135,7 +119,9 @@ export const ask = async (tick, halt) => {
 	if (isAsking) return;
 	isAsking = true;
 	try {
-		const method = (await claimWithLock()) ?? (await claim());
+		// The result is undefined where the engine has no lock that answers.
+		const locked = navigator.locks?.request(sharedKey, { ifAvailable: true }, claim);
+		const method = (await Promise.race([locked, sleep(LOCK_TIMEOUT)]).catch(() => undefined)) ?? (await claim());
 		if (method) await request(method, tick, halt);
 		tick();
 	} finally {

@@ -17,13 +17,13 @@
 //	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 
 import { page } from './dom.js';
-import { MINUTE, SHORTEST_WARNING } from './times.js';
+import { MINUTE } from './times.js';
 
 /**
  * @typedef {object} Config
  * @property {number} idle the idle timeout
- * @property {''|'visible'|'active'} mode when the page extends the session; '' is always
- * @property {number} max without input for so long, the page no longer extends the session; 0 for no limit
+ * @property {'visible'|'active'} [mode] when the page extends the session; undefined is always
+ * @property {number} max without input for so long, the page no longer extends the session; NaN for no limit
  * @property {number} warn how long before the end the user is warned; 0 for never
  * @property {boolean} blank whether the page of an ended session loses its content
  * @property {string} [user] a stamp of whose session it is, '' for a guest, undefined where the server does not tell
@@ -39,10 +39,10 @@ const data = script.dataset;
 /** @type {Config} */
 export const config = {
 	idle: Number(data.idle) || MINUTE,
-	mode: /** @type {Config['mode']} */ (data.mode || ''),
-	max: Number(data.max) || 0,
-	warn: data.warn ? Math.max(Number(data.warn), SHORTEST_WARNING) : 0,
-	blank: 'blank' in data && data.user !== '', // a guest's page has no secrets
+	mode: /** @type {Config['mode']} */ (data.mode),
+	max: Number(data.max),
+	warn: Number(data.warn) || 0,
+	blank: 'blank' in data,
 	user: data.user,
 	passive: 'passive' in data,
 	presence: data.presence || '',

@@ -7,30 +7,21 @@
 // tabs share (record.js) and by what this tab wants (tab.js); notice.js tells the user; ask.js asks the server.
 // keepalive.debug.js logs each decision with its reason.
 
-import { listenForInput, noteActive } from './activity.js';
-import { currentSignal, dispatch, guard, publish, runningIn, subscribe } from './api.js';
+import { lastInput, listenForInput, noteActive } from './activity.js';
+import { currentSignal, dispatch, guard, publish, runningHere, subscribe } from './api.js';
 import { ask } from './ask.js';
 import { hidePage } from './blank.js';
 import { config, pingURL, script, sharedKey } from './config.js';
 import { page } from './dom.js';
-import { announce, draw, isDialogOpen, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
+import { announce, draw, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
 import { isComeback, pageRequestedAt } from './pageload.js';
-import { numberOrZero } from './plan.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
 import { readRecord, savePageLoad, saveUser, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
-import { MAX_SLEEP, SECOND } from './times.js';
+import { MAX_SLEEP } from './times.js';
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
-
-const setTimer = () => {
-	clearTimeout(timer);
-	const { until } = decide();
-	const pause = isDialogOpen() ? SECOND : Math.min(until - Date.now(), MAX_SLEEP);
-	// The page of a session that is gone waits for somebody to come back.
-	if (takesPart() && (isDialogOpen() || until < Infinity)) timer = setTimeout(tick, pause);
-};
 
 const tick = () => {
 	if (!takesPart()) return;
@@ -42,7 +33,9 @@ const tick = () => {
 		const step = decide(); // again, as announce and the listeners of its events may want something now
 		if (__DEBUG__) console.debug('keepalive:', step.ask || 'wait', step.why, step, readRecord());
 		if (step.ask && takesPart()) ask(tick, halt);
-		setTimer();
+		clearTimeout(timer);
+		// The page of a session that is gone waits for somebody to come back.
+		if (step.until < Infinity) timer = setTimeout(tick, Math.min(step.until - Date.now(), MAX_SLEEP));
 	}
 };
 
@@ -56,16 +49,21 @@ const stay = () => {
 	wake();
 };
 
+/** Asks again, in a page that may have stopped. */
 const look = () => {
 	tab.look = true;
-	tab.anonymous = tab.stopped = false;
-	if (__PRESENCE__) forgetReport();
+	tab.stopped = false;
 	tick();
 };
 
-/** Asks after the app has signed in or out, so that the stamp of the page's load no longer says whose session it is. */
+/**
+ * Asks after the app has signed in or out. What the tabs know may be of another session, so all of them forget it, and this
+ * page forgets whose session it was loaded with.
+ */
 const check = () => {
 	config.user = undefined;
+	writeRecord({ input: lastInput() });
+	if (__PRESENCE__) forgetReport();
 	look();
 };
 
@@ -93,7 +91,7 @@ const onPageShow = ({ persisted }) => {
 	else tick();
 };
 
-const onPageHide = () => hidePage(true);
+const onPageHide = () => hidePage(takesPart());
 
 const onVisibilityChange = () => (page.hidden ? tick() : wake());
 
@@ -118,8 +116,9 @@ const listen = () => {
 	addEventListener('pagehide', onPageHide);
 	addEventListener('visibilitychange', onVisibilityChange);
 	for (const type of ['focus', 'online', 'resume']) addEventListener(type, wake);
-	page.addEventListener('prerenderingchange', tick);
-	page.addEventListener('keepalive:check', check);
+	// These two do not bubble up to the window.
+	addEventListener('prerenderingchange', tick, true);
+	addEventListener('keepalive:check', check, true);
 	addEventListener('storage', onStorage);
 	addEventListener('securitypolicyviolation', onViolation);
 	// While the user is asked, input changes nothing: the dialog must not go under a click.
@@ -131,21 +130,19 @@ const countPageLoad = () => {
 	const requestedAt = pageRequestedAt();
 	if (!requestedAt) return false;
 	saveUser(requestedAt);
-	if (config.passive || savePageLoad(requestedAt)) tab.woken = 0; // the page is as young as what it knows
+	if (!config.passive) savePageLoad(requestedAt);
+	tab.opened = requestedAt;
+	tab.woken = 0; // the page is as young as what it knows
 	return true;
 };
 
 /** Takes what the page's load says of the session. */
 const takePageLoad = () => {
 	if (countPageLoad()) return;
-	if (isComeback()) {
-		hidePage(true);
-		tab.look = true;
-	} else {
-		// A worker's cache may have had the page. What the tabs know of an end may be of a session before this one.
-		const { gone, at } = readRecord();
-		if (numberOrZero(gone) > numberOrZero(at)) tab.look = true;
-	}
+	// A worker's cache may have had the page. What the tabs know of an end may be of a session before this one.
+	const { gone = 0, at = 0 } = readRecord();
+	tab.look = isComeback() || gone > at;
+	hidePage(tab.look);
 	// Firefox often knows only later that the page came from the server.
 	addEventListener('load', () => countPageLoad() && tick());
 };
@@ -157,21 +154,21 @@ const takePageLoad = () => {
  */
 const runAgain = ({ anonymous, user }) => {
 	listen();
-	config.user = user;
 	if (anonymous) {
-		tab.anonymous = true;
+		tab.stopped = true;
 		noteSignedOut();
 		draw(decide(), actions);
 	} else {
+		if (isSignedOut()) check();
+		config.user = user;
 		saveUser(Date.now());
-		if (isSignedOut()) look();
-		else tick();
+		tick();
 	}
 };
 
 const methods = {
 	stay,
-	look,
+	look: check,
 	stop,
 	active: noteActive,
 	/** @param {(state: KeepaliveState) => void} listener */
@@ -198,7 +195,7 @@ const start = () => {
 
 // Soft navigation runs only elements that the page has not got, so this one goes.
 script.remove();
-const running = runningIn(window);
+const running = runningHere();
 if (running) running(config);
 // A sandboxed frame has no cookies, so it has no session either.
 else if (origin !== 'null') start();

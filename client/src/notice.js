@@ -16,13 +16,9 @@ import { tab, takesPart } from './tab.js';
 let notice = config.anonymous ? 'gone' : '';
 /** Whether the app draws, or the user knows. */
 let isCancelled = config.anonymous;
-/** Whether the page has lost its content. */
-let isBlank = false;
-
-export const isDialogOpen = () => Boolean(loadedDialogs()?.isOpen());
 
 /** Reports whether the user has been warned, by the dialog or by the app, and has not answered yet. */
-export const isUserAsked = () => (notice === 'idle' || notice === 'lifetime') && (isCancelled || isDialogOpen());
+export const isUserAsked = () => (notice === 'idle' || notice === 'lifetime') && Boolean(isCancelled || loadedDialogs()?.isOpen());
 
 /** Reports whether the user was told, or knows, that there is no session. */
 export const isSignedOut = () => notice === 'gone';
@@ -41,24 +37,13 @@ const nextNotice = ({ gone, otherUser, end, reason }) => {
 	return end > Date.now() ? reason : notice;
 };
 
-/** @type {(reason: Step['reason'], ms: number) => boolean} */
-const dispatchNotice = (reason, ms) => {
+/** @type {(step: Step) => boolean} */
+const dispatchNotice = ({ end, reason }) => {
 	if (notice === 'gone') return dispatch('keepalive:expired', { reason, ms: 0 });
 	if (notice === 'user') return dispatch('keepalive:user');
-	if (notice) return dispatch('keepalive:warning', { reason: notice, ms });
+	if (notice) return dispatch('keepalive:warning', { reason: notice, ms: end - Date.now() });
 	return dispatch('keepalive:resumed');
 };
-
-/** @type {(step: Step) => void} */
-const change = ({ end, reason, gone }) => {
-	isBlank = gone && config.blank;
-	if (isBlank) removeContent(); // before any listener of the page
-	updateSignal(gone);
-	isCancelled = !dispatchNotice(reason, end - Date.now());
-};
-
-/** Reports whether a dialog is to be seen. Guests see none. A listener may have called keepalive.stop(). */
-const isOurs = () => !isCancelled && config.user !== '' && takesPart();
 
 /**
  * @typedef {KeepaliveState & {notice: string, pending: boolean}} View what dialog.js shows: notice is the id of the dialog, ''
@@ -77,7 +62,8 @@ const isOurs = () => !isCancelled && config.user !== '' && takesPart();
  * @type {(step: Step, actions: Actions) => string}
  */
 export const draw = (step, actions) => {
-	const shown = isOurs() ? notice : '';
+	// Guests see no dialogs. A listener may have called keepalive.stop().
+	const shown = isCancelled || config.user === '' || !takesPart() ? '' : notice;
 	loadedDialogs()?.update({ ...step, notice: shown + (shown === 'gone' ? step.reason : ''), pending: tab.stay }, actions);
 	return shown;
 };
@@ -87,18 +73,21 @@ export const draw = (step, actions) => {
  * @type {(step: Step, actions: Actions) => void}
  */
 export const announce = (step, actions) => {
+	const { gone } = step;
 	tellState(step);
 	const previous = notice;
 	notice = nextNotice(step);
 	if (notice !== previous) {
 		// What the page knows may belong to the session before.
-		if (previous === 'gone' && !notice) tab.look = true;
-		change(step);
+		if (previous === 'gone') tab.look = true;
+		if (gone && config.blank) removeContent(); // before any listener of the page
+		updateSignal(gone);
+		isCancelled = !dispatchNotice(step);
 	}
-	if (!step.gone && !tab.look) hidePage(false);
+	if (!gone && !tab.look) hidePage(false);
 	const shown = draw(step, actions);
 	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached.
 	if (shown || config.warn) loadDialogs(actions.tick);
 	// A page without content has nothing to go on with.
-	if (isBlank && (loadedDialogs() || !shown)) tab.stopped = true;
+	if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;
 };

@@ -11,7 +11,7 @@ import { CLOCK_TOLERANCE, FRESH, LAST_LOOKS, LONGEST_REQUEST, MAX_SLEEP, ROUNDIN
  * @typedef {object} Tab what only this tab knows and wants
  * @property {boolean} [hidden]
  * @property {boolean} [offline]
- * @property {number} opened when this page was opened
+ * @property {number} opened when this page was requested, or opened where it may be from a cache
  * @property {number} [woken] when the user or the network last came back; 0 for never
  * @property {number} [input] when somebody last used this page; 0 for never
  * @property {boolean} [stay] the user has asked to stay, and got no answer yet
@@ -74,48 +74,35 @@ export const plan = (record, now, config, tab) => {
 	// Hidden tabs come last, so that a visible one, whose timers are exact, usually has asked before.
 	const hiddenDelay = tab.hidden ? extendedBy / 20 : 0;
 
-	/** Reports whether, by the mode and the limit, nobody is there for whom the session should be extended. */
-	const isUnattended = () => {
-		// The server counts the idle timeout from the input. A ping for input that it has counted would gain nothing.
-		if (config.mode === 'active') return !inputAt || inputAt + config.idle < idleEnd + ROUNDING;
-		if (config.mode === 'visible' && tab.hidden) return true;
-		return config.max > 0 && now - inputAt > config.max;
-	};
-	const mayExtend = !isCapped && !isUnattended();
+	// Whether, by the mode and the limit, nobody is there for whom the session should be extended. With input the server counts
+	// the idle timeout from that: a ping for input that it has counted would gain nothing.
+	const isUnattended =
+		config.mode === 'active'
+			? !inputAt || inputAt + config.idle < idleEnd + ROUNDING
+			: (config.mode === 'visible' && tab.hidden) || (config.max > 0 && now - inputAt > config.max);
+	const mayExtend = !isCapped && !isUnattended;
 
-	/**
-	 * The next ping is due when half of the time is left, and up to a tenth of that earlier by chance. Half is counted from
-	 * the last extension: a look must not put the ping off.
-	 */
-	const nextPing = () => idleEnd - (extendedBy / 2) * (1 + tab.rand / 10) + hiddenDelay;
+	// The next ping is due when half of the time is left, and up to a tenth of that earlier by chance. Half is counted from the
+	// last extension: a look must not put the ping off.
+	const nextPing = idleEnd - (extendedBy / 2) * (1 + tab.rand / 10) + hiddenDelay;
+	// Where no ping may extend the session, the page looks after half of the idle timeout, before it warns, and often after.
+	const isLate = answeredAt >= warnAt - FRESH;
+	const nextLook = Math.min(end, isLate ? answeredAt + LAST_LOOKS : Math.min(warnAt, answeredAt + config.idle / 2 + hiddenDelay));
 
-	/** Where no ping may extend the session, the page looks after half of the idle timeout, before it warns, and often after. */
-	const nextLook = () => {
-		if (answeredAt >= warnAt - FRESH) return Math.min(end, answeredAt + LAST_LOOKS);
-		return Math.min(end, warnAt, answeredAt + config.idle / 2 + hiddenDelay);
-	};
+	// After failures the wait doubles, at most to a quarter of what was left at the failure, with full jitter. Retry-After may
+	// ask for more, at most half of what was left. All tabs come to the same time: the record holds the jitter. With nothing
+	// left, the session can still be there: only the server can say that it is gone.
+	const leftThen = end > failedAt ? end - failedAt : config.idle;
+	const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), leftThen / 4);
+	const nextRetry = failedAt + Math.max(backoff, Math.min(retryAfter * (1 + retryJitter / 10), leftThen / 2));
 
-	/**
-	 * After failures the wait doubles, at most to a quarter of what was left at the failure, with full jitter. Retry-After
-	 * may ask for more, at most half of what was left. All tabs come to the same time: the record holds the jitter.
-	 */
-	const nextRetry = () => {
-		// With nothing left, the session can still be there: only the server can say that it is gone.
-		const left = end > failedAt ? end - failedAt : config.idle;
-		const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), left / 4);
-		const requested = Math.min(retryAfter * (1 + retryJitter / 10), left / 2);
-		return failedAt + Math.max(backoff, requested);
-	};
-
-	/** The tabs together ask once a second at most, and not while one of them is asking. */
-	const earliestRequest = () => {
-		// navigator.onLine is wrong with some virtual networks, so it slows the attempts and never stops them.
-		const pause = tab.offline ? MAX_SLEEP : SECOND;
-		// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
-		// not cost a short session its life.
-		const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config.idle / 4);
-		return Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
-	};
+	// The tabs together ask once a second at most, and not while one of them is asking. navigator.onLine is wrong with some
+	// virtual networks, so it slows the attempts and never stops them.
+	const pause = tab.offline ? MAX_SLEEP : SECOND;
+	// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
+	// not cost a short session its life.
+	const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config.idle / 4);
+	const earliest = Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
 
 	// Whether the user or the network came back since the last failure, and that is a reason to ask at once. A server that
 	// sent Retry-After is left in peace, but for what the user or the app asks.
@@ -124,34 +111,27 @@ export const plan = (record, now, config, tab) => {
 	const isUrgent = isAsked || (config.warn > 0 && deadline === Infinity && !isGone);
 
 	// Of a session that is gone only somebody who comes back wants to know more.
-	const scheduledAt = isGone ? Infinity : mayExtend ? nextPing() : nextLook();
+	const scheduledAt = isGone ? Infinity : mayExtend ? nextPing : nextLook;
 	const wantedAt = isUrgent ? 0 : scheduledAt;
-	const retriedAt = isFailing ? Math.max(wantedAt, nextRetry()) : wantedAt;
+	const retriedAt = isFailing ? Math.max(wantedAt, nextRetry) : wantedAt;
 	const desiredAt = isBack ? 0 : retriedAt;
-	const dueAt = Math.max(desiredAt, earliestRequest());
+	const dueAt = Math.max(desiredAt, earliest);
 	const isDue = dueAt <= now;
 	const isPingDue = mayExtend && !tab.look && scheduledAt <= now;
 	const method = !isCapped && (tab.stay || isPingDue) ? 'POST' : 'GET';
 
-	/**
-	 * Returns which end of the session is so near that the user should know or, of a session that is gone, which had passed.
-	 */
-	const nearEnd = () => {
-		// An end that no ping may prevent must have been confirmed just before. Another is only reached when pings fail.
-		const isCertain = isFailing || (!mayExtend && answeredAt >= warnAt - FRESH);
-		const isNear = warn > 0 && now >= warnAt && isCertain;
-		const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
-		if (isGone ? !hasPassed : !isNear) return '';
-		return isCapped ? 'lifetime' : 'idle';
-	};
+	// An end that no ping may prevent must have been confirmed just before. Another is only reached when pings fail.
+	const isNear = warn > 0 && now >= warnAt && (isFailing || (!mayExtend && isLate));
+	const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
+	const nearEnd = isCapped ? 'lifetime' : 'idle';
 
 	/** @type {Step} */
 	const step = {
 		ask: isDue ? method : '',
 		gone: isGone,
-		until: isDue ? now + MAX_SLEEP : Math.min(dueAt, warnAt > now ? warnAt : dueAt),
+		until: isDue ? now + MAX_SLEEP : isGone || warnAt <= now ? dueAt : Math.min(dueAt, warnAt),
 		end,
-		reason: nearEnd(),
+		reason: (isGone ? hasPassed : isNear) ? nearEnd : '',
 		failing: isFailing,
 		otherUser: Boolean(config.user && shared.user && config.user !== shared.user),
 		input: inputAt,

@@ -73,12 +73,11 @@ export const updateClaimed = (changes) => {
 };
 
 /**
- * Notes that the server sent this page, and so has extended the session. Reports false where a later answer is known.
+ * Notes that the server sent this page, and so has extended the session, unless a later answer is known.
  * @param {number} requestedAt
  */
 export const savePageLoad = (requestedAt) => {
-	const isNews = numberOrZero(readRecord().at) < requestedAt;
-	if (!isNews) return false;
+	if (numberOrZero(readRecord().at) >= requestedAt) return;
 	// The server skips touches that would gain less than this.
 	const idle = config.idle - Math.min(config.idle / 20, MINUTE);
 	// A deadline that is far away is worth remembering, for the warning. A near one may be that of a session before this
@@ -86,7 +85,6 @@ export const savePageLoad = (requestedAt) => {
 	const deadline = numberOrZero(readRecord().life);
 	const life = deadline > requestedAt + 2 * idle ? deadline : 0;
 	updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
-	return true;
 };
 
 /**

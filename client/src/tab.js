@@ -11,10 +11,11 @@ import { readRecord } from './record.js';
 const opened = Date.now();
 
 export const tab = {
-	/** Whether the page has called keepalive.stop(), or the configuration is wrong. */
-	stopped: false,
-	/** The server sent the page without a session, so it waits until the app says that there is one. */
-	anonymous: config.anonymous,
+	/**
+	 * Whether it takes no part: the server sent the page without a session, so that it waits for keepalive:check, or the page
+	 * has called keepalive.stop(), or the configuration is wrong.
+	 */
+	stopped: config.anonymous,
 	/** The user has asked to stay, whatever the mode says, and got no answer yet. */
 	stay: false,
 	/** This tab wants an answer of its own. */
@@ -38,4 +39,4 @@ export const decide = () =>
 	});
 
 /** Reports whether this tab may ask anything. A prerendered page waits until somebody sees it. */
-export const takesPart = () => !tab.stopped && !tab.anonymous && !page.prerendering;
+export const takesPart = () => !tab.stopped && !page.prerendering;

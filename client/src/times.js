@@ -11,9 +11,6 @@ export const MINUTE = 60_000;
  */
 export const MAX_SLEEP = 60_000;
 
-/** WCAG 2.2.1 gives the user 20 seconds at least. */
-export const SHORTEST_WARNING = 20_000;
-
 /** An answer younger than this is believed when the user comes back, and before a warning. */
 export const FRESH = 5_000;
 

@@ -28,8 +28,9 @@ type Insertion struct {
 	// tag without it. Everywhere else it would break a page whose script comes from
 	// an instance with another version. Empty for none.
 	Integrity string
-	// IntegrityElement follows Tag there: a script element with integrity of what the
-	// script would import without it.
+	// IntegrityElement precedes Tag there: a script element with integrity of what the
+	// script would import without it. Both run in this order when the page has been
+	// read (HTML standard, section 13.2.7), so the script finds it.
 	IntegrityElement []byte
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
@@ -70,7 +71,7 @@ func (w *Writer) tagFor(h http.Header) []byte {
 	w.hooks.Inserted(h, nonce)
 	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
 		tag := insertAt(ins.Tag, ins.AttributesAt, attributes+` integrity="`+ins.Integrity+`" crossorigin="anonymous"`)
-		return append(tag, insertAt(ins.IntegrityElement, len("<script"), attributes)...)
+		return append(insertAt(ins.IntegrityElement, len("<script"), attributes), tag...)
 	}
 	if attributes == "" {
 		return ins.Tag
