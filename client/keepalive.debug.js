@@ -31,20 +31,12 @@
     /** @type {HTMLScriptElement} */
     page.currentScript
   );
-  var data = script.dataset;
+  var { dataset } = script;
   var config = {
-    idle: Number(data.idle) || MINUTE,
-    mode: (
-      /** @type {Config['mode']} */
-      data.mode
-    ),
-    max: Number(data.max),
-    warn: Number(data.warn) || 0,
-    blank: "blank" in data,
-    user: data.user,
-    passive: "passive" in data,
-    presence: data.presence || "",
-    anonymous: "anonymous" in data
+    ...dataset,
+    idle: Number(dataset.idle) || MINUTE,
+    max: Number(dataset.max),
+    warn: Number(dataset.warn) || 0
   };
   var address = new URL(script.getAttribute("src") || "", "http://host" + location.pathname);
   var path = new URL(".", address).pathname;
@@ -68,7 +60,7 @@
     const claimedAt = past(shared.claim);
     const wokenAt = past(tab2.woken);
     const inputAt2 = Math.max(past(shared.input), past(tab2.input));
-    const retryJitter = numberOrZero(shared.rand) % 1;
+    const retryJitter = numberOrZero(shared.rand, 1);
     const idleLeft = Math.min(numberOrZero(shared.idle), config2.idle);
     const extendedBy = Math.min(Math.max(numberOrZero(shared.full), idleLeft), config2.idle);
     const idleEnd = answeredAt + idleLeft;
@@ -91,9 +83,8 @@
     const leftThen = end > failedAt ? end - failedAt : config2.idle;
     const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), leftThen / 4);
     const nextRetry = failedAt + Math.max(backoff, Math.min(retryAfter * (1 + retryJitter / 10), leftThen / 2));
-    const pause = tab2.offline ? MAX_SLEEP : SECOND;
     const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config2.idle / 4);
-    const earliest = Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
+    const earliest = Math.max(Math.max(answeredAt, failedAt) + SECOND, claimedAt + claimTime);
     const isBack = wokenAt > failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
     const isUrgent = isAsked || config2.warn > 0 && deadline === Infinity && !isGone;
     const scheduledAt = isGone ? Infinity : mayExtend ? nextPing : nextLook;
@@ -238,8 +229,7 @@
   var reportFault = (status) => {
     if (status >= 500 || status === reported) return;
     reported = status;
-    const cause = status === 404 ? "nothing is mounted" : "a proxy, sign-in page or CSRF check answers";
-    console.warn(`keepalive: ${status || "a redirect"}: ${cause} at ${pingURL}`);
+    console.warn(`keepalive: ${status || "a redirect"}: a proxy, sign-in page or CSRF check answers, or nothing is mounted, at ${pingURL}`);
   };
 
   // src/tab.js
@@ -249,7 +239,7 @@
      * Whether it takes no part: the server sent the page without a session, so that it waits for keepalive:check, or the page
      * has called keepalive.stop(), or the configuration is wrong.
      */
-    stopped: config.anonymous,
+    stopped: "anonymous" in config,
     /** The user has asked to stay, whatever the mode says, and got no answer yet. */
     stay: false,
     /** This tab wants an answer of its own. */
@@ -265,7 +255,6 @@
   var decide = () => plan(readRecord(), Date.now(), config, {
     ...tab,
     hidden: page.hidden,
-    offline: !navigator.onLine,
     input: lastInput()
   });
   var takesPart = () => !tab.stopped && !page.prerendering;
@@ -303,8 +292,7 @@
     if (true) console.debug("keepalive:", method, "answered", status, answer);
     if (status === 401 && isOurs) {
       if (isSecond) {
-        tab.stay = false;
-        tab.look = false;
+        tab.stay = tab.look = false;
         updateClaimed({ gone: sentAt, user: void 0, fails: 0 });
         return;
       }
@@ -382,8 +370,8 @@
   };
 
   // src/notice.js
-  var notice = config.anonymous ? "gone" : "";
-  var isCancelled = config.anonymous;
+  var notice = tab.stopped ? "gone" : "";
+  var isCancelled = tab.stopped;
   var isUserAsked = () => (notice === "idle" || notice === "lifetime") && Boolean(isCancelled || loadedDialogs()?.isOpen());
   var isSignedOut = () => notice === "gone";
   var noteSignedOut = () => {
@@ -563,7 +551,7 @@
     const requestedAt = pageRequestedAt();
     if (!requestedAt) return false;
     saveUser(requestedAt);
-    if (!config.passive) savePageLoad(requestedAt);
+    if (!("passive" in config)) savePageLoad(requestedAt);
     tab.opened = requestedAt;
     tab.woken = 0;
     return true;
@@ -575,15 +563,15 @@
     hidePage(tab.look);
     addEventListener("load", () => countPageLoad() && tick());
   };
-  var runAgain = ({ anonymous, user }) => {
+  var runAgain = (fresh) => {
     listen();
-    if (anonymous) {
+    if ("anonymous" in fresh) {
       tab.stopped = true;
       noteSignedOut();
       draw(decide(), actions);
     } else {
       if (isSignedOut()) check();
-      config.user = user;
+      config.user = fresh.user;
       saveUser(Date.now());
       tick();
     }
@@ -608,7 +596,7 @@
   var start = () => {
     publish(methods, runAgain);
     listen();
-    if (!config.anonymous) takePageLoad();
+    if (!tab.stopped) takePageLoad();
     else if (decide().end > Date.now()) writeRecord({});
     tick();
   };

@@ -103,7 +103,7 @@ func TestOffline(t *testing.T) {
 		b.server = func(string, time.Time) reply { return reply{} }
 		tb.online(false)
 		b.sleep(15 * time.Minute)
-		require.InDelta(t, 6, len(b.asked), 2, "once a minute from the ninth on")
+		require.InDelta(t, 12, len(b.asked), 6, "with growing pauses")
 		b.server = s.serve
 		tb.online(true)
 		b.sleep(time.Second)

@@ -102,11 +102,6 @@ var planCases = []planCase{
 	{name: "one attempt for each coming back", state: `{at: now - min, idle: 20*min, full: 20*min, life: 720*min, failed: now - sec}`, tab: `{woken: now - 2*sec}`, in: 9 * time.Minute},
 	{name: "then backoff again", state: `{at: now - 12*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 2*sec, fails: 3, rand: 0.5}`, tab: `{woken: now - 3*sec}`, in: 2 * time.Second},
 
-	// Offline.
-	{name: "offline: once per slice", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 10*sec, fails: 1}`, tab: `{offline: true}`, in: 50 * time.Second},
-	{name: "offline: but try", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - min, fails: 1}`, tab: `{offline: true}`, ask: "POST"},
-	{name: "offline and woken", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, failed: now - 10*sec, fails: 1}`, tab: `{offline: true, woken: now}`, in: 50 * time.Second},
-
 	// Claims.
 	{name: "another tab is asking", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 5*sec, by: 0.3}`, in: 57 * time.Second},
 	{name: "another tab was killed or frozen while it asked", state: `{at: now - 10*min, idle: 20*min, full: 20*min, life: 720*min, claim: now - 62*sec, by: 0.3}`, ask: "POST"},

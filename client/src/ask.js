@@ -72,8 +72,7 @@ const request = async (method, tick, halt, isSecond) => {
 	// What stands in front of the server says 401 and 403 too, and means something else.
 	if (status === 401 && isOurs) {
 		if (isSecond) {
-			tab.stay = false;
-			tab.look = false;
+			tab.stay = tab.look = false;
 			updateClaimed({ gone: sentAt, user: undefined, fails: 0 });
 			return;
 		}

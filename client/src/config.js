@@ -9,7 +9,7 @@
 //	                open page does
 //	data-max        optional, in ms: without input for so long, the page no longer extends the session
 //	data-warn       optional, in ms, at least 20,000: how long before the end the user is warned; shorter than data-idle
-//	data-blank      optional: the page of an ended session loses its content
+//	data-blank      optional, 1: the page of an ended session loses its content
 //	data-user       optional: a stamp of whose session it is, empty for a guest
 //	data-passive    optional: the page's load has not extended the session
 //	data-presence   optional: words that say what the page reports of itself: "path" or "query", "hash", "idle".
@@ -20,33 +20,28 @@ import { page } from './dom.js';
 import { MINUTE } from './times.js';
 
 /**
- * @typedef {object} Config
+ * @typedef {object} Config the attributes as they are, but for the numbers
  * @property {number} idle the idle timeout
  * @property {'visible'|'active'} [mode] when the page extends the session; undefined is always
  * @property {number} max without input for so long, the page no longer extends the session; NaN for no limit
  * @property {number} warn how long before the end the user is warned; 0 for never
- * @property {boolean} blank whether the page of an ended session loses its content
+ * @property {string} [blank] the page of an ended session loses its content
  * @property {string} [user] a stamp of whose session it is, '' for a guest, undefined where the server does not tell
- * @property {boolean} passive whether the page's load has not extended the session
- * @property {string} presence what the page reports of itself, '' for nothing
- * @property {boolean} anonymous whether the page was sent without a session
+ * @property {string} [passive] there: the page's load has not extended the session
+ * @property {string} [presence] what the page reports of itself
+ * @property {string} [anonymous] there: the page was sent without a session
  */
 
 // It is null in a module or an inline script. The error in the console is then the right answer.
 export const script = /** @type {HTMLScriptElement} */ (page.currentScript);
-const data = script.dataset;
+const { dataset } = script;
 
 /** @type {Config} */
 export const config = {
-	idle: Number(data.idle) || MINUTE,
-	mode: /** @type {Config['mode']} */ (data.mode),
-	max: Number(data.max),
-	warn: Number(data.warn) || 0,
-	blank: 'blank' in data,
-	user: data.user,
-	passive: 'passive' in data,
-	presence: data.presence || '',
-	anonymous: 'anonymous' in data,
+	...dataset,
+	idle: Number(dataset.idle) || MINUTE,
+	max: Number(dataset.max),
+	warn: Number(dataset.warn) || 0,
 };
 
 // The address as the server wrote it: a <base> of the page changes what script.src says.

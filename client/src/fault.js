@@ -13,6 +13,5 @@ let reported = -1;
 export const reportFault = (status) => {
 	if (status >= 500 || status === reported) return;
 	reported = status;
-	const cause = status === 404 ? 'nothing is mounted' : 'a proxy, sign-in page or CSRF check answers';
-	console.warn(`keepalive: ${status || 'a redirect'}: ${cause} at ${pingURL}`);
+	console.warn(`keepalive: ${status || 'a redirect'}: a proxy, sign-in page or CSRF check answers, or nothing is mounted, at ${pingURL}`);
 };

@@ -130,7 +130,7 @@ const countPageLoad = () => {
 	const requestedAt = pageRequestedAt();
 	if (!requestedAt) return false;
 	saveUser(requestedAt);
-	if (!config.passive) savePageLoad(requestedAt);
+	if (!('passive' in config)) savePageLoad(requestedAt);
 	tab.opened = requestedAt;
 	tab.woken = 0; // the page is as young as what it knows
 	return true;
@@ -152,15 +152,15 @@ const takePageLoad = () => {
  * sent it once more, so the page that is on screen has a session, or has none, whatever was known before.
  * @param {import('./config.js').Config} fresh
  */
-const runAgain = ({ anonymous, user }) => {
+const runAgain = (fresh) => {
 	listen();
-	if (anonymous) {
+	if ('anonymous' in fresh) {
 		tab.stopped = true;
 		noteSignedOut();
 		draw(decide(), actions);
 	} else {
 		if (isSignedOut()) check();
-		config.user = user;
+		config.user = fresh.user;
 		saveUser(Date.now());
 		tick();
 	}
@@ -187,7 +187,7 @@ const methods = {
 const start = () => {
 	publish(methods, runAgain);
 	listen();
-	if (!config.anonymous) takePageLoad();
+	if (!tab.stopped) takePageLoad();
 	// The other tabs may believe in a session: let them ask.
 	else if (decide().end > Date.now()) writeRecord({});
 	tick();

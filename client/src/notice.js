@@ -13,9 +13,9 @@ import { loadDialogs, loadedDialogs } from './loader.js';
 import { tab, takesPart } from './tab.js';
 
 /** @type {''|KeepaliveEnd|'gone'|'user'} what the user was told last, or knows: a page without a session was sent as such */
-let notice = config.anonymous ? 'gone' : '';
+let notice = tab.stopped ? 'gone' : '';
 /** Whether the app draws, or the user knows. */
-let isCancelled = config.anonymous;
+let isCancelled = tab.stopped;
 
 /** Reports whether the user has been warned, by the dialog or by the app, and has not answered yet. */
 export const isUserAsked = () => (notice === 'idle' || notice === 'lifetime') && Boolean(isCancelled || loadedDialogs()?.isOpen());

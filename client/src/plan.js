@@ -10,7 +10,6 @@ import { CLOCK_TOLERANCE, FRESH, LAST_LOOKS, LONGEST_REQUEST, MAX_SLEEP, ROUNDIN
  *
  * @typedef {object} Tab what only this tab knows and wants
  * @property {boolean} [hidden]
- * @property {boolean} [offline]
  * @property {number} opened when this page was requested, or opened where it may be from a cache
  * @property {number} [woken] when the user or the network last came back; 0 for never
  * @property {number} [input] when somebody last used this page; 0 for never
@@ -51,7 +50,7 @@ export const plan = (record, now, config, tab) => {
 	const claimedAt = past(shared.claim);
 	const wokenAt = past(tab.woken);
 	const inputAt = Math.max(past(shared.input), past(tab.input));
-	const retryJitter = numberOrZero(shared.rand) % 1;
+	const retryJitter = numberOrZero(shared.rand, 1);
 
 	// The page's own idle timeout is the limit of both, so that no record, however wrong, can put a ping off.
 	const idleLeft = Math.min(numberOrZero(shared.idle), config.idle);
@@ -96,13 +95,12 @@ export const plan = (record, now, config, tab) => {
 	const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), leftThen / 4);
 	const nextRetry = failedAt + Math.max(backoff, Math.min(retryAfter * (1 + retryJitter / 10), leftThen / 2));
 
-	// The tabs together ask once a second at most, and not while one of them is asking. navigator.onLine is wrong with some
-	// virtual networks, so it slows the attempts and never stops them.
-	const pause = tab.offline ? MAX_SLEEP : SECOND;
+	// The tabs together ask once a second at most, and not while one of them is asking. navigator.onLine says nothing here: it
+	// is wrong with some virtual networks.
 	// A claim outlives its request, so that a slow answer is not asked for twice. A tab that was killed while it asked must
 	// not cost a short session its life.
 	const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config.idle / 4);
-	const earliest = Math.max(answeredAt + pause, failedAt + pause, claimedAt + claimTime);
+	const earliest = Math.max(Math.max(answeredAt, failedAt) + SECOND, claimedAt + claimTime);
 
 	// Whether the user or the network came back since the last failure, and that is a reason to ask at once. A server that
 	// sent Retry-After is left in peace, but for what the user or the app asks.

@@ -15,7 +15,7 @@ export const tab = {
 	 * Whether it takes no part: the server sent the page without a session, so that it waits for keepalive:check, or the page
 	 * has called keepalive.stop(), or the configuration is wrong.
 	 */
-	stopped: config.anonymous,
+	stopped: 'anonymous' in config,
 	/** The user has asked to stay, whatever the mode says, and got no answer yet. */
 	stay: false,
 	/** This tab wants an answer of its own. */
@@ -34,7 +34,6 @@ export const decide = () =>
 	plan(readRecord(), Date.now(), config, {
 		...tab,
 		hidden: page.hidden,
-		offline: !navigator.onLine,
 		input: lastInput(),
 	});
 
