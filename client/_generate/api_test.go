@@ -122,3 +122,34 @@ func TestCheckInALoop(t *testing.T) {
 		require.InDelta(t, 55, len(b.asked), 6)
 	})
 }
+
+func TestSubscribe(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		states := func() (n int) { return len(tb.vm.Get("states").Export().([]any)) }
+		tb.run(`states = []; unsubscribe = keepalive.subscribe((state) => states.push(state.gone)); signal = keepalive.signal;`)
+		require.Equal(t, 1, states(), "at once")
+		b.sleep(9 * time.Minute)
+		require.Equal(t, 1, states(), "nothing has changed")
+		b.sleep(90 * time.Second)
+		require.Equal(t, 2, states(), "a ping has moved the end")
+		aborted := func(name string) bool {
+			return tb.vm.Get(name).ToObject(tb.vm).Get("aborted").ToBoolean()
+		}
+		require.False(t, aborted("signal"))
+		s.out = true
+		tb.run(`keepalive.stay()`)
+		b.sleep(5 * time.Second)
+		require.Equal(t, true, tb.vm.Get("states").Export().([]any)[states()-1])
+		require.True(t, aborted("signal"))
+		s.out = false
+		tb.run(`keepalive.look()`)
+		b.sleep(5 * time.Second)
+		require.Equal(t, false, tb.vm.Get("states").Export().([]any)[states()-1])
+		tb.run(`signal = keepalive.signal; unsubscribe();`)
+		require.False(t, aborted("signal"), "a new one")
+		n := states()
+		b.sleep(time.Hour)
+		require.Equal(t, n, states())
+	})
+}

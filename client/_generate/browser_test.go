@@ -68,6 +68,7 @@ type tab struct {
 	hidden bool
 	frozen bool
 	dead   bool
+	throws bool // errors are meant
 
 	storage map[string]string // as this process sees it
 	seen    int               // the last of the browser's writes in it
@@ -103,6 +104,8 @@ type page struct {
 	presence     string
 	session      map[string]string // sessionStorage, which a tab keeps from page to page
 	oldEngine    bool              // fetch has no keepalive
+	data         map[string]string // more attributes of the script element
+	before       string            // a script that runs before
 }
 
 const (
@@ -145,9 +148,16 @@ func (b *browser) open(p page) *tab {
 			unhandled[p] = true
 		}
 	})
-	b.t.Cleanup(func() { require.Empty(b.t, unhandled, "rejections without a handler") })
+	b.t.Cleanup(func() {
+		if !tb.throws {
+			require.Empty(b.t, unhandled, "rejections without a handler")
+		}
+	})
 
 	dataset := map[string]any{"idle": fmt.Sprint(idleTimeout.Milliseconds())}
+	for name, value := range p.data {
+		dataset[name] = value
+	}
 	if p.anonymous {
 		dataset["anonymous"] = ""
 	}
@@ -182,6 +192,7 @@ func (b *browser) open(p page) *tab {
 		},
 		"import": tb.importModule,
 		"dialog": func(id string) { tb.dialogs = append(tb.dialogs, id) },
+		"blank":  func() { tb.events = append(tb.events, "blank") },
 		"debug": func(call goja.FunctionCall) goja.Value {
 			line := ""
 			for _, a := range call.Arguments {
@@ -203,6 +214,7 @@ func (b *browser) open(p page) *tab {
 		"fetch":        tb.fetch,
 	})
 	tb.run(prelude)
+	tb.run(p.before)
 	tb.run(b.script)
 	return tb
 }

@@ -125,3 +125,54 @@ func TestForbidden(t *testing.T) {
 		require.Empty(t, tb.events)
 	})
 }
+
+// Somebody may have signed in again meanwhile, by an app that this page can't see.
+func TestGonePageLooksAgain(t *testing.T) {
+	for name, comeBack := range map[string]string{
+		"focus":    `dispatchEvent({type: 'focus'})`,
+		"online":   `dispatchEvent({type: 'online'})`,
+		"pageshow": `dispatchEvent({type: 'pageshow', persisted: true})`,
+		"visible":  `document.dispatchEvent({type: 'visibilitychange'})`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				tb := b.open(page{})
+				b.sleep(time.Second)
+				s.out = true
+				b.sleep(15 * time.Minute)
+				require.Equal(t, 1, tb.count("expired"))
+				asked := len(b.asked)
+				b.sleep(time.Hour)
+				require.Len(t, b.asked, asked, "not by itself")
+				tb.run(comeBack)
+				b.sleep(5 * time.Second)
+				require.Equal(t, 1, tb.count("expired"), "nothing new")
+				s.out, s.expiry = false, b.now.Add(s.idle)
+				b.sleep(time.Minute)
+				tb.run(comeBack)
+				b.sleep(5 * time.Second)
+				require.Equal(t, 1, tb.count("resumed"))
+				b.sleep(time.Hour)
+				require.True(t, b.now.Before(s.expiry), "and the pings go on")
+			})
+		})
+	}
+}
+
+// A worker answers from its cache first, and the tabs believe in an end.
+func TestCachedPageAfterASignIn(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		old := b.open(page{})
+		b.sleep(time.Second)
+		s.out = true
+		old.run(`keepalive.look()`)
+		b.sleep(5 * time.Second)
+		require.Equal(t, 1, old.count("expired"))
+		s.out = false // by a fetch
+		tb := b.open(page{cached: true})
+		b.sleep(5 * time.Second)
+		require.Zero(t, tb.count("expired"))
+		require.Equal(t, 1, tb.count("ping"))
+		require.Equal(t, 1, old.count("resumed"))
+	})
+}

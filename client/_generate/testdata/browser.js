@@ -1,9 +1,10 @@
 // A page as the script finds it, on top of host, which is the fake browser, and page, which says how it was opened.
 globalThis.window = globalThis;
-const above = {};
+const above = {}, own = {};
 const listeners = (all, up) => {
 	return {
-		addEventListener: (type, f) => { (all[type] = all[type] || []).push(f); },
+		addEventListener: (type, f) => { if (!(all[type] = all[type] || []).includes(f)) all[type].push(f); },
+		removeEventListener: (type, f) => { all[type] = all[type].filter((other) => other !== f); },
 		dispatchEvent: (event) => {
 			host.event(event.type, JSON.stringify(event.detail));
 			for (const f of all[event.type] || []) f(event);
@@ -14,9 +15,9 @@ const listeners = (all, up) => {
 };
 Object.assign(globalThis, listeners(above, {}));
 globalThis.origin = 'https://example.org';
-globalThis.document = Object.assign(listeners({}, above), {
+globalThis.document = Object.assign(listeners(own, above), {
 	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
-	documentElement: {lang: 'en'},
+	documentElement: {lang: 'en', style: {display: ''}, replaceChildren() { host.blank(); }},
 	hidden: page.hidden, prerendering: page.prerendering,
 });
 globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
