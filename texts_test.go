@@ -213,10 +213,9 @@ func TestChooseLanguage(t *testing.T) {
 // What the app gives is kept, and the rest is in the language of what it gives.
 func TestOwnTexts(t *testing.T) {
 	tests := []struct {
-		name               string
-		own                keepalive.Texts
-		wantLang, wantStay string
-		wantClose          string
+		name                          string
+		own                           keepalive.Texts
+		wantLang, wantStay, wantClose string
 	}{
 		{name: "nothing", wantLang: "fr", wantStay: "Prolonger la session", wantClose: "Fermer"},
 		{name: "another language", own: keepalive.Texts{Lang: "de", Stay: "Bleiben"}, wantLang: "de", wantStay: "Bleiben", wantClose: "Schließen"},
