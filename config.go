@@ -78,9 +78,11 @@ type Config struct {
 	// session too. Default: nil.
 	Payload func(ctx context.Context, r *http.Request) (any, error)
 
-	// Texts returns the words of the dialogs, by the Accept-Language of r. That
-	// begins with the language of the page itself, the lang of its html element.
-	// r has no session. Default: English.
+	// Texts returns words of the dialogs that replace the built-in ones, by the
+	// Accept-Language of r. That begins with the language of the page itself, the
+	// lang of its html element. r has no session. The fields that it leaves empty
+	// are built in, in the language Texts.Lang or else the one that r prefers. It
+	// may be called concurrently. Default: nil, the built-in texts.
 	Texts func(r *http.Request) Texts
 
 	// Presence lets pages report where their user is, for package presence. Observer

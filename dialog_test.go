@@ -18,13 +18,13 @@ func TestDialogs(t *testing.T) {
 			if !strings.HasPrefix(r.Header.Get("Accept-Language"), "de") {
 				return keepalive.Texts{}
 			}
-			return keepalive.Texts{Lang: "de", Warning: `"Gleich" & <b>`, Idle: "Noch {time}<i>.", SignIn: "Anmelden"}
+			return keepalive.Texts{Lang: "de-AT", Warning: `"Gleich" & <b>`, Idle: "Noch {time}<i>.", SignIn: "Anmelden"}
 		},
 	}).LoadAndSave(wiretest.RespondHTML(0, page)))
 	const german, english = "&#34;Gleich&#34; &amp; &lt;b&gt;", "Your session is about to end"
 	tests := []struct{ name, query, header, want string }{
 		{name: "default", want: english},
-		{name: "another language", header: "Accept-Language: fr\r\n", want: english},
+		{name: "a language without words", header: "Accept-Language: eo\r\n", want: english},
 		{name: "the browser's language", header: "Accept-Language: de-AT, en\r\n", want: german},
 		{name: "the page's language", query: "?de", header: "Accept-Language: en\r\n", want: german},
 		{name: "the page's language alone", query: "?de-CH", want: german},
@@ -40,8 +40,9 @@ func TestDialogs(t *testing.T) {
 			require.Contains(t, got.Body, tt.want)
 			require.Contains(t, got.Body, `href="/in?a=1&amp;b=2"`)
 			require.Contains(t, got.Body, `action="/out"`)
-			require.Contains(t, got.Body, "Stay signed in", "texts that are not given are English")
 			if tt.want == german {
+				require.Contains(t, got.Body, `<html lang="de-AT"`)
+				require.Contains(t, got.Body, "Angemeldet bleiben", "texts that are not given are built in")
 				require.Contains(t, got.Body, "Noch <time></time>&lt;i&gt;.")
 				require.Contains(t, got.Body, ">Anmelden</a>")
 			}

@@ -194,7 +194,7 @@ func testWarningOffline(t *testing.T, b *webdriver.Browser) {
 	waitForEvent(t, b, "keepalive:ping", 1) // or the page knows of no end
 	a.down.Store(true)
 	webdriver.Script[any](b, "keepalive.stay()")
-	require.Equal(t, "The server can’t be reached.", waitForDialog(t, b).Offline)
+	require.Equal(t, "The server can’t be reached. Trying again.", waitForDialog(t, b).Offline)
 	b.Press(webdriver.Enter)
 	time.Sleep(time.Second)
 	require.True(t, readDialog(b).Open, "the answer closes it, not the click")
@@ -223,7 +223,7 @@ func testLifetimeWarning(t *testing.T, b *webdriver.Browser) {
 	a.login(t, b)
 	b.SendKeys("#story", "It was")
 	d := waitForDialog(t, b)
-	require.Regexp(t, `^You will be signed out in \d+ seconds, whatever you do\.`, d.Text)
+	require.Regexp(t, `^You will be signed out in \d+ seconds\. This time can’t be extended\.`, d.Text)
 	require.Equal(t, []string{"close"}, d.Parts)
 	b.Press(webdriver.Enter)
 	waitForDialogToClose(t, b)
