@@ -34,6 +34,11 @@ interface Keepalive {
 	look(): void;
 	/** Ends all pings and dialogs of this page. Other tabs go on. */
 	stop(): void;
+	/**
+	 * Counts as input now, for apps that know better than the events of the page: games, video, sound that is heard. As
+	 * with all input, it does not answer a warning.
+	 */
+	active(): void;
 	readonly state: KeepaliveState;
 }
 

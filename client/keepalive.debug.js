@@ -43,6 +43,15 @@
   var pingURL = endpoint("ping");
   var sharedKey = "keepalive:" + pingURL;
 
+  // src/dom.js
+  var page = new Proxy(document, {
+    get: (target, name) => {
+      const value = Reflect.get(Document.prototype, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    set: (target, name, value) => Reflect.set(Document.prototype, name, value, target)
+  });
+
   // src/plan.js
   var numberOrZero = (value, limit = Infinity) => {
     const number = Number(value);
@@ -203,20 +212,61 @@
     }
     return isNews;
   };
-  var isResting = (event) => {
+  var countInput;
+  var noteActive = () => countInput?.();
+  var isDoubtful = (event) => {
     const { type, movementX, movementY } = (
       /** @type {PointerEvent} */
       event
     );
-    return type === "pointermove" && !movementX && !movementY;
+    const target = (
+      /** @type {HTMLInputElement} */
+      event.target
+    );
+    return type === "pointermove" && !movementX && !movementY || type === "input" && /checkbox|radio/.test(target.type);
+  };
+  var onEvent = (event) => {
+    if (event.isTrusted && !isDoubtful(event)) noteActive();
+  };
+  var inputTypes = [
+    "pointerdown",
+    "pointermove",
+    "touchmove",
+    "click",
+    "keydown",
+    "wheel",
+    "beforeinput",
+    "input",
+    "compositionupdate"
+  ];
+  var listenIn = (frame) => {
+    if (!frame) return;
+    try {
+      for (const type of inputTypes) frame.addEventListener(type, onEvent, { capture: true, passive: true });
+      addEventListener.call(frame.document, "load", followFrames, true);
+      for (let i = 0; frame[i]; i++) listenIn(frame[i]);
+    } catch {
+    }
+  };
+  var focusedFrame = ({ activeElement }) => {
+    if (activeElement?.shadowRoot) return focusedFrame(activeElement.shadowRoot);
+    return (
+      /** @type {HTMLIFrameElement|null} */
+      activeElement?.contentWindow
+    );
+  };
+  var followFrames = () => {
+    if (!countInput) return;
+    listenIn(window);
+    listenIn(focusedFrame(page));
   };
   var listenForInput = (isIgnored, onInput) => {
-    if (config.mode !== "active" && !config.max) return;
-    const listener = (event) => {
-      if (!event.isTrusted || isResting(event) || isIgnored()) return;
-      if (noteInput(Date.now())) onInput();
+    const isPresence = config.presence.includes("idle");
+    if (config.mode !== "active" && !config.max && !isPresence) return;
+    countInput = () => {
+      if (!isIgnored() && noteInput(Date.now())) onInput();
     };
-    for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(type, listener, true);
+    followFrames();
   };
 
   // src/api.js
@@ -388,12 +438,12 @@
   var dialogs;
   var loadedDialogs = () => dialogs;
   var importDialogs = (url) => Reflect.get(window, Symbol.for(url)) ?? import(url);
-  var takeDocument = async (page) => {
-    const name = page?.documentElement.dataset.script;
-    if (!page || !name) return;
+  var takeDocument = async (page2) => {
+    const name = page2?.documentElement.dataset.script;
+    if (!page2 || !name) return;
     try {
       const module = await importDialogs(endpoint(name));
-      module.setDocument(page);
+      module.setDocument(page2);
       dialogs = module;
     } catch {
     }
@@ -512,13 +562,13 @@
   };
   var reportPage = () => {
     if (!config.presence || hasLeft) return;
-    const page = location.pathname + (config.presence === "query" ? location.search : "");
+    const page2 = location.pathname + (config.presence === "query" ? location.search : "");
     const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
-    if (tabName && page === reportedPage && isRecent) return;
+    if (tabName && page2 === reportedPage && isRecent) return;
     tabName || (tabName = takeTabName());
-    reportedPage = page;
+    reportedPage = page2;
     reportedAt = Date.now();
-    send2("here", { page });
+    send2("here", { page: page2 });
   };
   var forgetReport = () => {
     reportedAt = 0;
@@ -544,6 +594,7 @@
     const step = decide();
     if (true) console.debug("keepalive:", step.ask || "wait", step.why, step, readRecord());
     if (step.gone) return;
+    followFrames();
     if (true) reportPage();
     if (step.ask) ask(tick, halt);
     clearTimeout(timer);
@@ -610,6 +661,7 @@
     stay: stay2,
     look: look2,
     stop,
+    active: noteActive,
     get state() {
       return decide();
     }

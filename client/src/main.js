@@ -7,7 +7,7 @@
 // tabs share (record.js) and by what this tab wants (tab.js); notice.js tells the user; ask.js asks the server.
 // keepalive.debug.js logs each decision with its reason.
 
-import { lastInput, listenForInput } from './activity.js';
+import { followFrames, lastInput, listenForInput, noteActive } from './activity.js';
 import { publish, runningIn } from './api.js';
 import { ask } from './ask.js';
 import { config, pingURL, script, sharedKey } from './config.js';
@@ -30,6 +30,7 @@ const tick = () => {
 	const step = decide(); // again, as announce and the listeners of its events may want something now
 	if (__DEBUG__) console.debug('keepalive:', step.ask || 'wait', step.why, step, readRecord());
 	if (step.gone) return;
+	followFrames();
 	if (__PRESENCE__) reportPage();
 	if (step.ask) ask(tick, halt);
 	clearTimeout(timer);
@@ -123,6 +124,7 @@ const methods = {
 	stay,
 	look,
 	stop,
+	active: noteActive,
 	get state() {
 		return decide();
 	},

@@ -1,23 +1,35 @@
 // A page as the script finds it, on top of host, which is the fake browser, and page, which says how it was opened.
 globalThis.window = globalThis;
-const above = {};
-const listeners = (all, up) => {
-	return {
-		addEventListener: (type, f) => { (all[type] = all[type] || []).push(f); },
-		dispatchEvent: (event) => {
-			host.event(event.type, JSON.stringify(event.detail));
-			for (const f of all[event.type] || []) f(event);
-			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
-			return page.dialogs;
-		},
-	};
+const heard = new WeakMap();
+const listeners = (target, type) => {
+	if (!heard.has(target)) heard.set(target, {});
+	const all = heard.get(target);
+	return (all[type] = all[type] || new Set());
 };
-Object.assign(globalThis, listeners(above, {}));
-globalThis.document = Object.assign(listeners({}, above), {
+const eventTarget = {
+	addEventListener(type, f) { listeners(this, type).add(f); },
+	dispatchEvent(event) {
+		host.event(event.type, JSON.stringify(event.detail));
+		event.target = event.target || this;
+		for (const f of listeners(this, event.type)) f(event);
+		if (this === document) for (const f of listeners(window, event.type)) f(event); // all of a document's events bubble, but those that only it hears
+		return page.dialogs;
+	},
+	// Sends what a document hears of a frame in it that has loaded.
+	loaded(frame) { for (const f of listeners(this, 'load')) f({type: 'load', target: frame}); },
+};
+Object.assign(globalThis, eventTarget);
+// A frame of the same origin, and one of another, which knows nothing but what every window knows.
+globalThis.newFrame = () => Object.assign({document: Object.assign({}, eventTarget)}, eventTarget);
+globalThis.foreignFrame = () => new Proxy({}, {get: () => { throw new TypeError('another origin'); }});
+// What document.open() does to the listeners of a frame.
+globalThis.openAnew = (frame) => { heard.delete(frame); heard.delete(frame.document); };
+globalThis.document = Object.assign({}, eventTarget, {
 	currentScript: {src: 'https://example.org/keepalive/keepalive.js?v=abc', dataset: page.dataset, remove() {}},
 	documentElement: {lang: 'en'},
 	hidden: page.hidden, prerendering: page.prerendering,
 });
+globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
 globalThis.URL = class {
 	constructor(to, base) {
