@@ -184,9 +184,9 @@ const (
 	// another tab, nor, where the browser knows, on a locked screen. That does not
 	// show that anybody is there either.
 	PageVisible
-	// UserActive extends only after real input: keys, clicks, touches, the wheel
-	// or a pointer that moves. The idle timeout counts from the last of them.
-	// This is an idle timeout as the standards above mean it.
+	// UserActive extends only after real input: keys, clicks, touches, the wheel,
+	// text that needs no key, or a pointer that moves. The idle timeout counts
+	// from the last of them. This is an idle timeout as the standards above mean it.
 	UserActive
 )
 

@@ -162,6 +162,7 @@
   };
 
   // src/activity.js
+  var isInputWanted = config.mode === "active" || config.max > 0 || String(config.presence).includes("idle");
   var inputAt = config.mode === "active" ? 0 : Date.now();
   var sharedAt = 0;
   var lastInput = () => inputAt;
@@ -174,23 +175,22 @@
     }
     return isNews;
   };
-  var noteActive = () => {
-    noteInput(Date.now());
+  var countInput = () => {
   };
-  var isResting = (event) => {
-    const { type, movementX, movementY } = (
+  var noteActive = () => countInput();
+  var onInput = (event) => {
+    const { type, isTrusted, movementX, movementY } = (
       /** @type {PointerEvent} */
       event
     );
-    return type === "pointermove" && !movementX && !movementY;
+    if (isTrusted && (type !== "pointermove" || movementX || movementY)) noteActive();
   };
-  var listenForInput = (isIgnored, onInput) => {
-    if (config.mode !== "active" && !config.max) return;
-    const listener = (event) => {
-      if (!event.isTrusted || isResting(event) || isIgnored()) return;
-      if (noteInput(Date.now())) onInput();
+  var listenForInput = (isIgnored, tick2) => {
+    if (!isInputWanted) return;
+    countInput = () => {
+      if (!isIgnored() && noteInput(Date.now())) tick2();
     };
-    for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(type, listener, true);
+    for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(type, onInput, true);
   };
 
   // src/api.js
@@ -407,7 +407,7 @@
     }
     if (!gone && !tab.look) hidePage(false);
     const shown = draw(step, actions2);
-    if (shown || config.warn) loadDialogs(actions2.tick);
+    if (shown || config.warn || actions2.onInput) loadDialogs(actions2.tick);
     if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;
   };
 
@@ -517,7 +517,7 @@
     tab.stopped = true;
     draw(decide(), actions);
   };
-  var actions = { stay, look, tick, dispatch, guard };
+  var actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput };
   var halt = (reason) => {
     console.error("keepalive stopped:", reason);
     stop();

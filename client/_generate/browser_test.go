@@ -24,6 +24,7 @@ import (
 type browser struct {
 	t      *testing.T
 	script string
+	input  string // the module input.js, which is a part of dialog.min.js
 	rng    *rand.Rand
 
 	now   time.Time
@@ -117,6 +118,7 @@ func newBrowser(t *testing.T, script string, server func(method string, at time.
 	return &browser{
 		t: t, server: server,
 		script: strings.ReplaceAll(script, "import(", "importModule("), // goja does not know import
+		input:  moduleCode(t, "src/input.js", "inputModule"),
 		rng:    rand.New(rand.NewPCG(1, 2)),
 		now:    time.UnixMilli(now),
 		disk:   map[string]string{},
@@ -214,6 +216,7 @@ func (b *browser) open(p page) *tab {
 		"fetch":        tb.fetch,
 	})
 	tb.run(prelude)
+	tb.run(b.input)
 	tb.run(p.before)
 	tb.run(b.script)
 	return tb

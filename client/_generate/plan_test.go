@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -193,15 +194,22 @@ func planVariants(t *testing.T) map[string]*goja.Runtime {
 	t.Helper()
 	engines := map[string]*goja.Runtime{}
 	for name, debug := range map[string]bool{"debug": true, "silent": false} {
-		options := buildOptions(bundle{entry: "src/plan.js", debug: debug})
-		options.GlobalName = "planModule"
-		code, err := bundleModule(options)
-		require.NoError(t, err)
+		code := moduleCode(t, "src/plan.js", "planModule", debug)
 		engines[name] = goja.New()
-		_, err = engines[name].RunString(string(code))
+		_, err := engines[name].RunString(code)
 		require.NoError(t, err)
 	}
 	return engines
+}
+
+// moduleCode returns a script that leaves a module in the window under a name.
+func moduleCode(t *testing.T, file, name string, debug ...bool) string {
+	t.Helper()
+	options := buildOptions(bundle{entry: file, debug: slices.Contains(debug, true)})
+	options.GlobalName = name
+	code, err := bundleModule(options)
+	require.NoError(t, err)
+	return string(code)
 }
 
 func TestPlan(t *testing.T) {

@@ -95,3 +95,16 @@ func TestPresenceOfAPageThatComesBack(t *testing.T) {
 		require.Equal(t, name, tb.beacons[2].Tab)
 	})
 }
+
+// Where beats are to say how long ago the last input was, input is noted in every mode.
+func TestPresenceNotesInput(t *testing.T) {
+	for presence, noted := range map[string]bool{"path": false, "path idle": true} {
+		t.Run(presence, func(t *testing.T) {
+			eachPresence(t, func(t *testing.T, b *browser) {
+				tb := b.open(page{presence: presence, session: map[string]string{}})
+				tb.run(key)
+				require.Equal(t, noted, b.record()["input"] > 0)
+			})
+		})
+	}
+}

@@ -32,6 +32,7 @@ console.log(gone, failing, reason === 'idle', ask === 'POST', new Date(Math.min(
 
 window.keepalive?.look();
 window.keepalive?.stop();
+window.keepalive?.active();
 
 // @ts-expect-error: a page reads the state and does not write it
 keepalive.state.gone = false;

@@ -1,10 +1,14 @@
 // activity.js knows when somebody last used this page, and tells the other tabs.
 // It is given the events of the page, and a predicate that says when input does not count.
-// It never decides what input is worth. No other module listens to input.
+// It never decides what input is worth. What presses no key and moves no pointer, and what happens in frames, input.js adds.
 
 import { config } from './config.js';
 import { updateRecord } from './record.js';
 import { INPUT_INTERVAL } from './times.js';
+
+/** Whether input means anything. */
+export const isInputWanted =
+	config.mode === 'active' || config.max > 0 || (__PRESENCE__ && String(config.presence).includes('idle'));
 
 // A page may have been opened by nobody.
 let inputAt = config.mode === 'active' ? 0 : Date.now();
@@ -26,31 +30,29 @@ export const noteInput = (at) => {
 	return isNews;
 };
 
-/** Notes input that no event shows. */
-export const noteActive = () => {
-	noteInput(Date.now());
-};
+/** @type {() => void} */
+let countInput = () => {};
+
+/** Counts as input now, as an app may know of some that no event shows. */
+export const noteActive = () => countInput();
 
 /**
- * Engines send pointermove also where the page has moved under a pointer that rests.
+ * Counts an event, unless a script sent it. Engines send pointermove also where the page has moved under a pointer that rests.
  * @param {Event} event
  */
-const isResting = (event) => {
-	const { type, movementX, movementY } = /** @type {PointerEvent} */ (event);
-	return type === 'pointermove' && !movementX && !movementY;
+export const onInput = (event) => {
+	const { type, isTrusted, movementX, movementY } = /** @type {PointerEvent} */ (event);
+	if (isTrusted && (type !== 'pointermove' || movementX || movementY)) noteActive();
 };
 
 /**
  * Listens to real input, where that means anything. Scrolling is none: pages scroll by themselves.
- * @type {(isIgnored: () => boolean, onInput: () => void) => void}
+ * @type {(isIgnored: () => boolean, tick: () => void) => void}
  */
-export const listenForInput = (isIgnored, onInput) => {
-	if (config.mode !== 'active' && !config.max) return;
-	/** @type {(event: Event) => void} */
-	const listener = (event) => {
-		// Scripts can send events too.
-		if (!event.isTrusted || isResting(event) || isIgnored()) return;
-		if (noteInput(Date.now())) onInput();
+export const listenForInput = (isIgnored, tick) => {
+	if (!isInputWanted) return;
+	countInput = () => {
+		if (!isIgnored() && noteInput(Date.now())) tick();
 	};
-	for (const type of ['pointerdown', 'pointermove', 'keydown', 'wheel']) addEventListener(type, listener, true);
+	for (const type of ['pointerdown', 'pointermove', 'keydown', 'wheel']) addEventListener(type, onInput, true);
 };

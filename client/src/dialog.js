@@ -3,6 +3,7 @@
 // It never decides what to show. It is a script of its own, so it imports no module that has state, and what it exports is a
 // contract: after an update, a page with the script of before loads it.
 
+import { followInput } from './input.js';
 import { LAST_SPEECH, SECOND, SPEECH_INTERVAL } from './times.js';
 
 /** @type {Document|undefined} one dialog for each id, in the page's language, ready to be shown */
@@ -119,6 +120,7 @@ let latest = () => {};
  * @type {(view: View, actions: Actions) => void}
  */
 export const update = (view, actions) => {
+	if (actions.onInput) followInput(actions.onInput);
 	latest = () => update(view, actions);
 	if (!dialogs) return loadDocument();
 	const { notice, end, failing } = view;

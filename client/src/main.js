@@ -7,7 +7,7 @@
 // tabs share (record.js) and by what this tab wants (tab.js); notice.js tells the user; ask.js asks the server.
 // keepalive.debug.js logs each decision with its reason.
 
-import { lastInput, listenForInput, noteActive } from './activity.js';
+import { isInputWanted, lastInput, listenForInput, noteActive, onInput } from './activity.js';
 import { currentSignal, dispatch, guard, publish, runningHere, subscribe } from './api.js';
 import { ask } from './ask.js';
 import { hidePage } from './blank.js';
@@ -73,7 +73,7 @@ const stop = () => {
 };
 
 /** @type {import('./notice.js').Actions} */
-const actions = { stay, look, tick, dispatch, guard };
+const actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput };
 
 /**
  * Stops, as only a change of the server's configuration helps.

@@ -55,6 +55,7 @@ const dispatchNotice = ({ end, reason }) => {
  * @property {() => void} tick
  * @property {typeof dispatch} dispatch
  * @property {symbol} guard what the script has left in a window where it runs
+ * @property {false|((event: Event) => void)} onInput counts an event; false where input means nothing
  */
 
 /**
@@ -86,8 +87,9 @@ export const announce = (step, actions) => {
 	}
 	if (!gone && !tab.look) hidePage(false);
 	const shown = draw(step, actions);
-	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached.
-	if (shown || config.warn) loadDialogs(actions.tick);
+	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached. They also
+	// know more kinds of input.
+	if (shown || config.warn || actions.onInput) loadDialogs(actions.tick);
 	// A page without content has nothing to go on with.
 	if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;
 };

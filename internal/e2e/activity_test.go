@@ -40,7 +40,10 @@ const scriptedInput = `
 		target.dispatchEvent(new PointerEvent('pointermove', {movementX: 5, movementY: 5, bubbles: true}));
 		target.dispatchEvent(new WheelEvent('wheel', {deltaY: 5, bubbles: true}));
 	}
-	story.click()`
+	document.body.insertAdjacentHTML('beforeend', '<input type=checkbox><iframe></iframe>');
+	for (const target of [story, document.querySelector('input')]) target.click();
+	frames[0].document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'x', bubbles: true}));
+	for (const element of document.querySelectorAll('input, iframe')) element.remove()`
 
 func testNobodyActive(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, idle, time.Hour, userActive)

@@ -16,7 +16,7 @@ const (
 )
 
 // recorder keeps what happens to the page, for the test to ask: events, input by the user ("input") and what the page
-// sends to the ping endpoint ("sent"). The page's own clock says when, so that no delay on the way to the server or to the
+// sends to the ping endpoint ("sent"). With window.onlyInput, nothing else in the page gets other events of input. The page's own clock says when, so that no delay on the way to the server or to the
 // test counts. The end of the session is also recorded in localStorage, where other tabs can read it.
 const recorder = webdriver.Recorder + `
 window.recorded = [];
@@ -24,8 +24,11 @@ const record = (name, more) => recorded.push({ name, at: Date.now(), hidden: doc
 for (const name of ['keepalive:ping', 'keepalive:warning', 'keepalive:expired', 'keepalive:resumed', 'keepalive:logout',
 	'pageshow', 'visibilitychange'])
 	addEventListener(name, event => record(name, { persisted: !!event.persisted, detail: event.detail }));
-for (const name of ['pointerdown', 'pointermove', 'keydown', 'wheel'])
-	addEventListener(name, event => event.isTrusted && record('input'), true);
+for (const name of ['pointerdown', 'pointermove', 'touchmove', 'click', 'keydown', 'wheel', 'beforeinput', 'input', 'compositionupdate'])
+	addEventListener(name, event => {
+		if (window.onlyInput && onlyInput !== name) event.stopImmediatePropagation();
+		else if (event.isTrusted) record('input');
+	}, true);
 addEventListener('keepalive:expired', () => { localStorage['expired ' + location.pathname] = document.visibilityState; });
 const send = window.fetch;
 window.fetch = (url, options) => {

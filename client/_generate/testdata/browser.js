@@ -1,21 +1,32 @@
 // A page as the script finds it, on top of host, which is the fake browser, and page, which says how it was opened.
 globalThis.window = globalThis;
-const above = {}, own = {};
-const listeners = (all, up) => {
-	return {
-		addEventListener: (type, f) => { if (!(all[type] = all[type] || []).includes(f)) all[type].push(f); },
-		removeEventListener: (type, f) => { all[type] = all[type].filter((other) => other !== f); },
-		dispatchEvent: (event) => {
-			host.event(event.type, JSON.stringify(event.detail));
-			for (const f of all[event.type] || []) f(event);
-			for (const f of up[event.type] || []) f(event); // all of a document's events bubble, but those that only it hears
-			return page.dialogs;
-		},
-	};
+const heard = new WeakMap();
+const listeners = (target, type) => {
+	if (!heard.has(target)) heard.set(target, {});
+	const all = heard.get(target);
+	return (all[type] = all[type] || new Set());
 };
-Object.assign(globalThis, listeners(above, {}));
+const eventTarget = {
+	addEventListener(type, f) { listeners(this || window, type).add(f); },
+	removeEventListener(type, f) { listeners(this || window, type).delete(f); },
+	dispatchEvent(event) {
+		host.event(event.type, JSON.stringify(event.detail));
+		event.target = event.target || this;
+		for (const f of listeners(this, event.type)) f(event);
+		if (this === document) for (const f of listeners(window, event.type)) f(event); // all of a document's events bubble, but those that only it hears
+		return page.dialogs;
+	},
+	// Sends what a document hears of a frame in it that has loaded.
+	loaded(frame) { for (const f of listeners(this, 'load')) f({type: 'load', target: frame}); },
+};
+Object.assign(globalThis, eventTarget);
+// A frame of the same origin, and one of another, which knows nothing but what every window knows.
+globalThis.newFrame = () => Object.assign({document: Object.assign({}, eventTarget)}, eventTarget);
+globalThis.foreignFrame = () => new Proxy({}, {get: () => { throw new TypeError('another origin'); }});
+// What document.open() does to the listeners of a frame.
+globalThis.openAnew = (frame) => { heard.delete(frame); heard.delete(frame.document); };
 globalThis.origin = 'https://example.org';
-globalThis.document = Object.assign(listeners(own, above), {
+globalThis.document = Object.assign({}, eventTarget, {
 	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
 	documentElement: {lang: 'en', style: {display: ''}, replaceChildren() { host.blank(); }},
 	hidden: page.hidden, prerendering: page.prerendering,
@@ -43,7 +54,8 @@ globalThis.frameElement = null;
 // Stands for the module dialog.js, and says what it was to show: only real browsers can.
 let shown = '';
 const dialogModule = {
-	update: ({notice}) => {
+	update: ({notice}, {onInput}) => {
+		if (onInput) inputModule.followInput(onInput); // the real one
 		if (notice !== shown && notice) host.dialog(notice);
 		shown = notice;
 	},

@@ -36,6 +36,10 @@ const (
 	AxeVersion   = "4.14.1"
 	AxeIntegrity = "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 	AxePath      = "axe.min.js"
+
+	TinyMCE          = "tinymce"
+	TinyMCEVersion   = "8.9.2"
+	TinyMCEIntegrity = "sha512-Qh6ADSC0x1F/KsrupfResNJFAaINJQBtfVjx5zxxWJ0ZrGtaKldtAXDMI6uEA57s2n+0rEtXmtbitiU4zV7+0Q=="
 )
 
 // maxFile bounds what is read of a file in a package.

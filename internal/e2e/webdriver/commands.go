@@ -91,6 +91,29 @@ func (b *Browser) Point(x, y int, click bool) {
 	b.perform(map[string]any{"type": "pointer", "id": "mouse", "actions": moves})
 }
 
+// Swipe puts a finger on the page and moves it up. WebKit's driver makes a mouse of the finger.
+func (b *Browser) Swipe(x, y int) {
+	b.t.Helper()
+	b.perform(map[string]any{
+		"type": "pointer", "id": "finger", "parameters": map[string]any{"pointerType": "touch"},
+		"actions": []map[string]any{
+			{"type": "pointerMove", "duration": 0, "x": x, "y": y},
+			{"type": "pointerDown", "button": 0},
+			{"type": "pointerMove", "duration": 50, "x": x, "y": y - 30},
+			{"type": "pointerMove", "duration": 50, "x": x, "y": y - 60},
+			{"type": "pointerUp", "button": 0},
+		},
+	})
+}
+
+// Wheel turns the mouse wheel over a place of the page. WebKit's driver does nothing.
+func (b *Browser) Wheel(x, y int) {
+	b.t.Helper()
+	b.perform(map[string]any{"type": "wheel", "id": "wheel", "actions": []map[string]any{
+		{"type": "scroll", "duration": 0, "x": x, "y": y, "deltaX": 0, "deltaY": 20, "origin": "viewport"},
+	}})
+}
+
 func (b *Browser) perform(source map[string]any) {
 	b.t.Helper()
 	b.call(nil, "PerformActions", map[string]any{"actions": []any{source}})
@@ -238,6 +261,18 @@ func (b *Browser) Thaw() {
 func (b *Browser) Crash() {
 	b.t.Helper()
 	_, _ = b.conn.call("DevTools", map[string]any{"cmd": "Page.crash", "params": map[string]any{}}) // nobody is left to answer
+}
+
+// InsertText writes into whatever has the focus without a key, as dictation and emoji panels do; Chromium only.
+func (b *Browser) InsertText(text string) {
+	b.t.Helper()
+	b.devTools("Input.insertText", map[string]any{"text": text})
+}
+
+// Compose is what an input method does before its text is final; Chromium only.
+func (b *Browser) Compose(text string) {
+	b.t.Helper()
+	b.devTools("Input.imeSetComposition", map[string]any{"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
 }
 
 // Offline cuts the current page off the network, or connects it again; Chromium only.
