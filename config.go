@@ -84,8 +84,9 @@ type Config struct {
 	// r has no session. Default: English.
 	Texts func(r *http.Request) Texts
 
-	// Presence lets pages report where their user is, for package presence. Observer
-	// then receives EventHere and EventLeave. Default: PresenceOff.
+	// Presence lets pages report where their user is, and with PresenceIdle when they
+	// last used a page, for package presence. Observer then receives EventHere and
+	// EventLeave. Default: PresenceOff.
 	Presence Presence
 
 	// Salt makes Event.Session, and the session in the logs, the same in all
@@ -217,8 +218,8 @@ func (c *Config) check(sm *scs.SessionManager) error {
 		"Config.WarnBefore is %v; write at least %v, which is what people need to react (WCAG 2.2.1), or 0 for no warning", c.WarnBefore, minWarning)
 	refuse(c.Mode < PageOpen || c.Mode > UserActive,
 		"Config.Mode is %d; write PageOpen, PageVisible or UserActive", c.Mode)
-	refuse(c.Presence < PresenceOff || c.Presence > PresenceQuery,
-		"Config.Presence is %d; write PresenceOff, PresencePath or PresenceQuery", c.Presence)
+	refuse(!c.Presence.valid(),
+		"Config.Presence is %d; write PresenceOff, or PresencePath, PresenceQuery, PresenceHash and PresenceIdle combined by |", c.Presence)
 	refuse(c.MaxUnattended < 0,
 		"Config.MaxUnattended is %v; write a positive duration, or 0 for no limit", c.MaxUnattended)
 	refuse(c.MaxUnattended > 0 && c.Mode == UserActive,

@@ -158,7 +158,7 @@ func (t tag) insertion(s script, hasSession bool, tail []byte) *inject.Insertion
 		attribute("max", milliseconds(t.maxUnattended)) +
 		attribute("warn", milliseconds(t.warnBefore)) +
 		attribute("blank", blank) +
-		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
+		attribute("presence", t.presence.attribute()) +
 		t.userAttribute() + `></script>`
 	ins := inject.NewInsertion([]byte(element), len(start), tail)
 	ins.Integrity = s.integrity
