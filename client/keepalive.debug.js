@@ -17,6 +17,7 @@
   var CONFIRM_DELAY = 1e3;
   var INPUT_INTERVAL = 5e3;
   var PRESENCE_INTERVAL = 55e3;
+  var BACK_AFTER = 12e4;
   var sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   // src/config.js
@@ -211,7 +212,7 @@
     return type === "pointermove" && !movementX && !movementY;
   };
   var listenForInput = (isIgnored, onInput) => {
-    if (config.mode !== "active" && !config.max) return;
+    if (config.mode !== "active" && !config.max && !config.presence.includes("idle")) return;
     const listener = (event) => {
       if (!event.isTrusted || isResting(event) || isIgnored()) return;
       if (noteInput(Date.now())) onInput();
@@ -483,7 +484,10 @@
   var tabName = "";
   var reportedPage = "";
   var reportedAt = 0;
+  var reportedIdle = 0;
   var hasLeft = false;
+  var inputAtStart = 0;
+  var inputBefore = 0;
   var send2 = (name, fields) => {
     const body = new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields });
     if ("keepalive" in Request.prototype) fetch(endpoint(name), { method: "POST", body, keepalive: true }).catch(() => {
@@ -510,25 +514,40 @@
     }
     tabName = "";
   };
+  var reports = (word) => config.presence.includes(word);
+  var pageToReport = () => {
+    if (config.presence === "idle") return "";
+    return location.pathname + (reports("query") ? location.search : "") + (reports("hash") ? location.hash : "");
+  };
+  var idleTime = () => {
+    if (!reports("idle")) return 0;
+    const inputAt2 = lastInput() === inputAtStart ? inputBefore : lastInput();
+    return Math.max(Date.now() - inputAt2, 1);
+  };
   var reportPage = () => {
     if (!config.presence || hasLeft) return;
-    const page = location.pathname + (config.presence === "query" ? location.search : "");
+    const page = pageToReport();
+    const idle = idleTime();
     const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
-    if (tabName && page === reportedPage && isRecent) return;
+    const isBack2 = reportedIdle > BACK_AFTER && idle < reportedIdle;
+    if (tabName && page === reportedPage && isRecent && !isBack2) return;
     tabName || (tabName = takeTabName());
     reportedPage = page;
     reportedAt = Date.now();
-    send2("here", { page });
+    reportedIdle = idle;
+    send2("here", { page, ...idle && { idle: String(idle) } });
   };
   var forgetReport = () => {
     reportedAt = 0;
   };
   var watchPage = (tick2) => {
+    inputAtStart = lastInput();
+    inputBefore = readRecord().input || Date.now();
     addEventListener("pageshow", () => {
       hasLeft = false;
     });
     addEventListener("pagehide", leave);
-    addEventListener("popstate", tick2);
+    for (const type of ["popstate", "hashchange"]) addEventListener(type, tick2);
     window.navigation?.addEventListener("currententrychange", tick2);
   };
 

@@ -40,7 +40,7 @@ const isResting = (event) => {
  * @type {(isIgnored: () => boolean, onInput: () => void) => void}
  */
 export const listenForInput = (isIgnored, onInput) => {
-	if (config.mode !== 'active' && !config.max) return;
+	if (config.mode !== 'active' && !config.max && !config.presence.includes('idle')) return;
 	/** @type {(event: Event) => void} */
 	const listener = (event) => {
 		// Scripts can send events too.

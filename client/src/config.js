@@ -10,7 +10,8 @@
 //	data-max        optional, in ms: without input for so long, the page no longer extends the session
 //	data-warn       optional, in ms, at least 20,000: how long before the end the user is warned; shorter than data-idle
 //	data-blank      optional: the page of an ended session loses its content
-//	data-presence   optional: "path" or "query", what the page reports of itself; keepalive.min.js reports nothing
+//	data-presence   optional: what the page reports of itself: "path" or "query", then "hash", then "idle", separated by
+//	                spaces, or "idle" alone; keepalive.min.js reports nothing
 //	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 
 import { MINUTE, SHORTEST_WARNING } from './times.js';
@@ -22,7 +23,7 @@ import { MINUTE, SHORTEST_WARNING } from './times.js';
  * @property {number} max without input for so long, the page no longer extends the session; 0 for no limit
  * @property {number} warn how long before the end the user is warned; 0 for never
  * @property {boolean} blank whether the page of an ended session loses its content
- * @property {string} presence 'path', 'query' or ''
+ * @property {string} presence what the page reports, '' for nothing
  * @property {boolean} anonymous whether the page was sent without a session
  */
 
