@@ -130,7 +130,7 @@ func (t *Tracker) subscribe(ctx context.Context, collect func() []row) (*subscri
 	rows := collect()
 	t.mu.Unlock()
 	context.AfterFunc(ctx, t.unsubscribe)
-	return sub, visitors(rows), nil
+	return sub, t.visitors(rows), nil
 }
 
 func (t *Tracker) unsubscribe() {

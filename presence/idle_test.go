@@ -17,7 +17,7 @@ func used(t *presence.Tracker, user, session, tab, path string, idle time.Durati
 	t.Observe(keepalive.Event{Kind: keepalive.EventHere, Request: as(user), Session: session, Tab: tab, Page: path, Idle: idle})
 }
 
-// idleTimes is how long users and their pages have been idle, such as "ann 1m0s: /a 2m0s, /b 1m0s".
+// idleTimes is how long users and their pages have been idle, such as "ann 6m0s away: /a 7m0s /b 6m0s".
 func idleTimes(t *testing.T, tracker *presence.Tracker) (times string) {
 	t.Helper()
 	online, err := tracker.Online(t.Context())
@@ -26,7 +26,11 @@ func idleTimes(t *testing.T, tracker *presence.Tracker) (times string) {
 		if i > 0 {
 			times += "; "
 		}
-		times += fmt.Sprint(v.User, " ", v.Idle, ":")
+		times += fmt.Sprint(v.User, " ", v.Idle)
+		if v.Away {
+			times += " away"
+		}
+		times += ":"
 		for _, p := range v.Pages {
 			times += fmt.Sprint(" ", p.Path, " ", p.Idle)
 		}
@@ -73,7 +77,7 @@ func TestIdle(t *testing.T) {
 			here(tracker, "ann", "s1", "t2", "/b")
 			time.Sleep(minute)
 		}},
-		{name: "others", want: "ann 7m0s: /a 7m0s; bob 1m0s: /a 1m0s", beats: func(tracker *presence.Tracker) {
+		{name: "others", want: "ann 7m0s away: /a 7m0s; bob 1m0s: /a 1m0s", beats: func(tracker *presence.Tracker) {
 			used(tracker, "ann", "s1", "t1", "/a", 7*minute)
 			used(tracker, "bob", "s2", "t1", "/a", minute)
 		}},
@@ -171,8 +175,8 @@ func TestIdleInJSON(t *testing.T) {
 		value any
 		want  string
 	}{
-		{name: "visitor", value: presence.Visitor{User: "ann", Idle: time.Minute, Pages: []presence.Page{{Path: "/a", Idle: 2 * time.Second}}}, want: `
-			{"user": "ann", "since": "0001-01-01T00:00:00Z", "seen": "0001-01-01T00:00:00Z", "idleMs": 60000, "pages": [
+		{name: "visitor", value: presence.Visitor{User: "ann", Idle: time.Minute, Away: true, Pages: []presence.Page{{Path: "/a", Idle: 2 * time.Second}}}, want: `
+			{"user": "ann", "since": "0001-01-01T00:00:00Z", "seen": "0001-01-01T00:00:00Z", "idleMs": 60000, "away": true, "pages": [
 				{"path": "/a", "since": "0001-01-01T00:00:00Z", "seen": "0001-01-01T00:00:00Z", "idleMs": 2000}]}`},
 		{name: "unknown", value: presence.Page{Path: "/a"}, want: `
 			{"path": "/a", "since": "0001-01-01T00:00:00Z", "seen": "0001-01-01T00:00:00Z"}`},

@@ -29,6 +29,9 @@ type Visitor struct {
 	// report each minute. In JSON it is idleMs, in milliseconds.
 	Idle time.Duration `json:"-"`
 
+	// Away reports whether Idle has reached Config.Away.
+	Away bool `json:"away,omitempty"`
+
 	// Pages has an entry for each tab, sorted by path, then by Since.
 	Pages []Page `json:"pages"`
 }
@@ -146,7 +149,7 @@ func (t *Tracker) list(ctx context.Context, collect func() []row) ([]Visitor, er
 	t.mu.Lock()
 	rows := collect()
 	t.mu.Unlock()
-	return visitors(rows), nil
+	return t.visitors(rows), nil
 }
 
 // row is a copy of a tab.
@@ -191,7 +194,7 @@ func (t *Tracker) pageRows(path string) []row {
 }
 
 // visitors sorts rows and puts those of a user together.
-func visitors(rows []row) []Visitor {
+func (t *Tracker) visitors(rows []row) []Visitor {
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(
 			cmp.Compare(a.user, b.user), cmp.Compare(a.path, b.path), a.arrived.Compare(b.arrived), a.seen.Compare(b.seen),
@@ -201,7 +204,10 @@ func visitors(rows []row) []Visitor {
 	vs := []Visitor{} // no null in JSON
 	for _, r := range rows {
 		if len(vs) == 0 || vs[len(vs)-1].User != r.user {
-			vs = append(vs, Visitor{User: r.user, Meta: rawMeta(r.meta), Since: r.online, Idle: idleSince(r.used, now)})
+			idle := idleSince(r.used, now)
+			vs = append(vs, Visitor{
+				User: r.user, Meta: rawMeta(r.meta), Since: r.online, Idle: idle, Away: idle >= t.cfg.Away,
+			})
 		}
 		v := &vs[len(vs)-1]
 		v.Pages = append(v.Pages, Page{Path: r.path, Since: r.arrived, Seen: r.seen, Idle: idleSince(r.input, now)})
