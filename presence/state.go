@@ -169,17 +169,19 @@ func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outc
 // input of a user never moves back, so however tabs contradict each other there is at
 // most one Away in a time of Config.Away.
 func (t *Tracker) noteInput(tab *tab, idle time.Duration, beat time.Time) {
+	u := tab.session.user
+	if idle <= 0 && u.input.IsZero() {
+		return
+	}
 	now := time.Now() // the beat may come late from another instance
-	u, input := tab.session.user, beat.Add(-max(idle, 0))
 	wasAway := u.idle(now) >= t.cfg.Away
+	input := beat.Add(-max(idle, 0))
 	if idle > 0 {
 		tab.input = latest(tab.input, input)
 	}
 	// Where a user's other pages report input, a page that does not counts as used: it
 	// may be older than the setting, or its beat have come to an older instance.
-	if idle > 0 || !u.input.IsZero() {
-		u.input = latest(u.input, input)
-	}
+	u.input = latest(u.input, input)
 	switch isAway := u.idle(now) >= t.cfg.Away; {
 	case isAway && !u.away:
 		u.away = true
