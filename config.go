@@ -85,8 +85,9 @@ type Config struct {
 	// may be called concurrently. Default: nil, the built-in texts.
 	Texts func(r *http.Request) Texts
 
-	// Presence lets pages report where their user is, for package presence. Observer
-	// then receives EventHere and EventLeave. Default: PresenceOff.
+	// Presence lets pages report where their user is, and with PresenceIdle when they
+	// last used a page, for package presence. Observer then receives EventHere and
+	// EventLeave. Default: PresenceOff.
 	Presence Presence
 
 	// Salt makes Event.Session, and the session in the logs, the same in all
@@ -257,8 +258,8 @@ func (c *Config) check(sm *scs.SessionManager) error {
 		"Config.AfterEnd is %d; write KeepPage, BlankPage, OpenLogin or KeepPageWithoutBar", c.AfterEnd)
 	refuse(c.AfterEnd == OpenLogin && c.LoginURL == "",
 		"Config.AfterEnd is OpenLogin, but Config.LoginURL is empty; write a path such as %q, or a URL of http or https", "/login")
-	refuse(c.Presence < PresenceOff || c.Presence > PresenceQuery,
-		"Config.Presence is %d; write PresenceOff, PresencePath or PresenceQuery", c.Presence)
+	refuse(!c.Presence.valid(),
+		"Config.Presence is %d; write PresenceOff, or PresencePath, PresenceQuery, PresenceHash and PresenceIdle combined by |", c.Presence)
 	refuse(c.MaxUnattended < 0,
 		"Config.MaxUnattended is %v; write a positive duration, or 0 for no limit", c.MaxUnattended)
 	refuse(c.MaxUnattended > 0 && c.Mode == UserActive,

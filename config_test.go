@@ -33,6 +33,8 @@ func TestNewRefuses(t *testing.T) {
 		{name: "warning too short", cfg: keepalive.Config{WarnBefore: 19 * time.Second}, want: []string{"WarnBefore is 19s", "at least 20s", "WCAG 2.2.1"}},
 		{name: "warning negative", cfg: keepalive.Config{WarnBefore: -time.Hour}, want: []string{"WarnBefore is -1h0m0s"}},
 		{name: "mode too low", cfg: keepalive.Config{Mode: -1}, want: []string{"Config.Mode is -1"}},
+		{name: "presence too low", cfg: keepalive.Config{Presence: -1}, want: []string{"Config.Presence is -1"}},
+		{name: "presence too high", cfg: keepalive.Config{Presence: keepalive.PresenceIdle << 1}, want: []string{"Config.Presence is 16"}},
 		{name: "mode too high", cfg: keepalive.Config{Mode: keepalive.UserActive + 1}, want: []string{"Config.Mode is 3"}},
 		{name: "end too low", cfg: keepalive.Config{AfterEnd: -1}, want: []string{"Config.AfterEnd is -1"}},
 		{name: "end too high", cfg: keepalive.Config{AfterEnd: keepalive.KeepPageWithoutBar + 1}, want: []string{"Config.AfterEnd is 4"}},

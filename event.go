@@ -36,8 +36,8 @@ const (
 	// EventHere is a page that reports that it is open. It does so at once, when its
 	// address changes, and each minute, or twice in an idle timeout that is shorter
 	// than two minutes. Some browsers report an address that changed without a page
-	// load only with the next of these. Tab, Page and Sent are set. It extends
-	// nothing.
+	// load only with the next of these. Tab, Page, Sent and, with PresenceIdle, Idle are
+	// set. It extends nothing.
 	EventHere EventKind = "here"
 	// EventLeave is a page that reports that it is left, by closing or navigation.
 	// Tab and Sent are set. It may never come, and does not mean that there was a
@@ -77,6 +77,12 @@ type Event struct {
 	// Page is the path of the page, for EventHere. The page reported it: valid
 	// UTF-8 of up to 2,000 bytes, but else anything.
 	Page string
+
+	// Idle is how long ago somebody last used the page, for EventHere with
+	// PresenceIdle. Before that, it is how long ago any page of the browser was used.
+	// The page reported it: from 1 ms, for just now, to 100 years; 0 where it is
+	// unknown.
+	Idle time.Duration
 
 	// User is what Config.Identify returns, for EventHere.
 	User string

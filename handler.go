@@ -61,8 +61,8 @@ var (
 // which can only shorten what the ping gains. A number that cannot be read
 // answers 400.
 //
-// POST here and POST leave carry tab, page and sent as such a form. They answer 204;
-// 400 without a usable tab, 403 to another origin, 404 with PresenceOff, 405 to other
+// POST here and POST leave carry tab, page, sent and idle as such a form. They answer
+// 204; 400 without a usable tab, 403 to another origin, 404 with PresenceOff, 405 to other
 // methods; here also 401 and 503.
 //
 // Every answer has the header "Keepalive: 1". The script believes a 401 or 403 only
@@ -235,7 +235,7 @@ func (e endpoints) leave(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if key != "" {
-		event.Kind, event.Request, event.Page = EventLeave, r, ""
+		event.Kind, event.Request, event.Page, event.Idle = EventLeave, r, "", 0
 		e.m.events.publish(event, key)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -256,7 +256,7 @@ func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event E
 	if !ok {
 		return event, "", false
 	}
-	if event, ok = parsePresence(form); !ok {
+	if event, ok = e.m.cfg.Presence.parse(form); !ok {
 		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
 	}
 	return event, e.m.sessions.key(e.m.sessions.token(r)), ok

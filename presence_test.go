@@ -23,12 +23,22 @@ func TestPresence(t *testing.T) {
 		status                            int
 		tab, page                         string
 		sent                              int64
+		idle                              time.Duration
+		noIdle                            bool // Config.Presence does not ask for it
 	}{
 		{name: "here", target: "here", body: "tab=a1&page=/inbox&sent=1800000000000", sent: 1_800_000_000_000, status: 204, tab: "a1", page: "/inbox"},
 		{name: "here with a query", target: "here", body: "tab=a1&page=%2Finbox%3Fq%3D1", status: 204, tab: "a1", page: "/inbox?q=1"},
 		{name: "here without a page", target: "here", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "a long page is cut", target: "here", body: "tab=a1&page=" + long, status: 204, tab: "a1", page: long[:1999]},
 		{name: "page that is not UTF-8", target: "here", body: "tab=a1&page=%FF/x%FE", status: 204, tab: "a1", page: "/x"},
+		{name: "idle", target: "here", body: "tab=a1&idle=61000", status: 204, tab: "a1", idle: 61 * time.Second},
+		{name: "idle that was not asked for", target: "here", body: "tab=a1&idle=61000", noIdle: true, status: 204, tab: "a1"},
+		{name: "used just now", target: "here", body: "tab=a1&idle=0", status: 204, tab: "a1", idle: time.Millisecond},
+		{name: "idle in the future", target: "here", body: "tab=a1&idle=-5", status: 204, tab: "a1", idle: time.Millisecond},
+		{name: "idle for ever", target: "here", body: "tab=a1&idle=9223372036854775807", status: 204, tab: "a1", idle: 100 * 365 * 24 * time.Hour},
+		{name: "idle beyond numbers", target: "here", body: "tab=a1&idle=9223372036854775808", status: 204, tab: "a1"},
+		{name: "idle that is no number", target: "here", body: "tab=a1&idle=NaN", status: 204, tab: "a1"},
+		{name: "leave with what is not of it", target: "leave", body: "tab=a1&page=/&idle=5", status: 204, tab: "a1"},
 		{name: "leave", target: "leave", body: "tab=a1&sent=soon", status: 204, tab: "a1"},
 		{name: "leave after a logout", target: "leave", token: "gone", body: "tab=a1", status: 204, tab: "a1"},
 		{name: "leave without a cookie", target: "leave", token: "none", body: "tab=a1", status: 204},
@@ -47,7 +57,11 @@ func TestPresence(t *testing.T) {
 			var events []keepalive.Event
 			sm := newSessions()
 			users := map[string]string{}
-			c := newClient(t, sm, keepalive.Config{Presence: keepalive.PresencePath, Observer: func(e keepalive.Event) {
+			presence := keepalive.PresencePath
+			if !tt.noIdle {
+				presence |= keepalive.PresenceIdle
+			}
+			c := newClient(t, sm, keepalive.Config{Presence: presence, Observer: func(e keepalive.Event) {
 				if e.Kind == keepalive.EventHere || e.Kind == keepalive.EventLeave {
 					events = append(events, e)
 				}
@@ -84,11 +98,39 @@ func TestPresence(t *testing.T) {
 			require.Equal(t, tt.tab, events[0].Tab)
 			require.Equal(t, tt.page, events[0].Page)
 			require.Equal(t, tt.sent, events[0].Sent)
+			require.Equal(t, tt.idle, events[0].Idle)
 			require.True(t, utf8.ValidString(events[0].Page))
 			require.NotEmpty(t, events[0].Session)
 			if tt.target == "here" {
 				require.Equal(t, map[string]string{"a1": "ann"}, users)
 			}
+		})
+	}
+}
+
+// The script element says what the page is to report.
+func TestPresenceAttribute(t *testing.T) {
+	const path, query, hash, idle = keepalive.PresencePath, keepalive.PresenceQuery, keepalive.PresenceHash, keepalive.PresenceIdle
+	tests := []struct {
+		name      string
+		presence  keepalive.Presence
+		attribute string
+	}{
+		{name: "off", presence: keepalive.PresenceOff},
+		{name: "path", presence: path, attribute: "path"},
+		{name: "query", presence: query, attribute: "query"},
+		{name: "the query includes the path", presence: path | query, attribute: "query"},
+		{name: "hash", presence: hash, attribute: "path hash"},
+		{name: "path and hash", presence: path | hash, attribute: "path hash"},
+		{name: "idle alone", presence: idle, attribute: "idle"},
+		{name: "path and idle", presence: path | idle, attribute: "path idle"},
+		{name: "all", presence: path | query | hash | idle, attribute: "query hash idle"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, found, _ := strings.Cut(signedInPage(t, keepalive.Config{Presence: tt.presence}), ` data-presence="`)
+			attribute, _, _ := strings.Cut(found, `"`)
+			require.Equal(t, tt.attribute, attribute)
 		})
 	}
 }

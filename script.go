@@ -172,7 +172,7 @@ func (t tag) insertion(s scripts, hasSession bool, tail []byte) *inject.Insertio
 		attribute("max", milliseconds(t.maxUnattended)) +
 		attribute("warn", milliseconds(t.warnBefore)) +
 		attribute("blank", blank) +
-		attribute("presence", [...]string{PresenceOff: "", PresencePath: "path", PresenceQuery: "query"}[t.presence]) +
+		attribute("presence", t.presence.attribute()) +
 		t.userAttribute() + `></script>`
 	ins := inject.NewInsertion([]byte(element), len(start), tail)
 	ins.Integrity = s.main.integrity

@@ -13,7 +13,7 @@ interface KeepaliveState {
 	readonly reason: KeepaliveEnd | '';
 	/** The last question got no answer that counts. */
 	readonly failing: boolean;
-	/** When somebody last used a page of this browser; 0 for never. Known with UserActive and MaxUnattended only. */
+	/** When somebody last used a page of this browser; 0 for never. Known with UserActive, MaxUnattended and PresenceIdle only. */
 	readonly input: number;
 	/** What is asked next: POST extends, GET looks, '' is nothing now. */
 	readonly ask: 'POST' | 'GET' | '';

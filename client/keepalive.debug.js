@@ -7,6 +7,7 @@
       return value?.bind?.(target) ?? value;
     }
   });
+  var { fetch } = window;
 
   // src/times.js
   var SECOND = 1e3;
@@ -24,6 +25,7 @@
   var CONFIRM_DELAY = 1e3;
   var INPUT_INTERVAL = 5e3;
   var PRESENCE_INTERVAL = 55e3;
+  var BACK_AFTER = 12e4;
   var sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   // src/config.js
@@ -261,7 +263,6 @@
 
   // src/ask.js
   var isAsking = false;
-  var { fetch: fetch2 } = window;
   var claim = async (lock) => {
     if (lock === null) await sleep(LOCK_WAIT);
     const { ask: ask2 } = decide();
@@ -280,7 +281,7 @@
     const forStay = tab.stay;
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
-    const response = await fetch2(pingURL, {
+    const response = await fetch(pingURL, {
       method,
       body,
       redirect: "manual",
@@ -430,12 +431,15 @@
   var tabName = "";
   var reportedPage = "";
   var reportedAt = 0;
+  var reportedIdle = 0;
   var hasLeft = false;
+  var inputAtStart;
+  var inputBefore = 0;
   var send = (name, fields) => {
     const body = new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields });
     if ("keepalive" in Request.prototype) fetch(endpoint(name), { method: "POST", body, keepalive: true }).catch(() => {
     });
-    else navigator.sendBeacon(endpoint(name), body);
+    else navigator.sendBeacon?.(endpoint(name), body);
   };
   var takeTabName = () => {
     const newName = Math.random().toString(36).slice(2);
@@ -457,25 +461,41 @@
     }
     tabName = "";
   };
+  var reports = (word) => String(config.presence).includes(word);
+  var pageToReport = () => {
+    if (config.presence === "idle") return "";
+    return location.pathname + (reports("query") ? location.search : "") + (reports("hash") ? location.hash : "");
+  };
+  var idleTime = () => {
+    if (!reports("idle")) return 0;
+    const inputAt2 = lastInput() === inputAtStart ? inputBefore : lastInput();
+    return Math.max(Date.now() - inputAt2, 1);
+  };
   var reportPage = () => {
     if (!config.presence || hasLeft) return;
-    const page2 = location.pathname + (config.presence === "query" ? location.search : "");
+    const page2 = pageToReport();
+    const idle = idleTime();
     const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
-    if (tabName && page2 === reportedPage && isRecent) return;
+    const isBack = reportedIdle > BACK_AFTER && idle < reportedIdle;
+    if (tabName && page2 === reportedPage && isRecent && !isBack) return;
     tabName || (tabName = takeTabName());
     reportedPage = page2;
     reportedAt = Date.now();
-    send("here", { page: page2 });
+    reportedIdle = idle;
+    send("here", { page: page2, ...idle && { idle: String(idle) } });
   };
   var forgetReport = () => {
     reportedAt = 0;
   };
+  var comeBack = () => {
+    hasLeft = false;
+  };
   var watchPage = (tick2) => {
-    addEventListener("pageshow", () => {
-      hasLeft = false;
-    });
+    if (inputAtStart === void 0) inputBefore = readRecord().input || Date.now();
+    inputAtStart ?? (inputAtStart = lastInput());
+    addEventListener("pageshow", comeBack);
     addEventListener("pagehide", leave);
-    addEventListener("popstate", tick2);
+    for (const type of ["popstate", "hashchange"]) addEventListener(type, tick2);
     window.navigation?.addEventListener("currententrychange", tick2);
   };
 

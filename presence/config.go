@@ -51,8 +51,18 @@ type Config struct {
 	// longer one is tracked without its path. Default: 256.
 	MaxPath int
 
-	// Query keeps the query of a page's path. Default: it is cut off.
+	// Query keeps the query of a page's path, and of its fragment. Default: it is cut
+	// off.
 	Query bool
+
+	// Hash keeps the fragment of a page's path, which pages report with
+	// keepalive.PresenceHash. Default: it is cut off.
+	Hash bool
+
+	// Away is how long ago a user's last input was when they count as away, from 3
+	// minutes to 12 hours. [Away] and [Back] follow from it. Pages must report the
+	// input, with keepalive.PresenceIdle. Default: 5 minutes.
+	Away time.Duration
 
 	// Buffer is how many events a subscriber may fall behind, at most 1,048,576.
 	// Default: 1,024.
@@ -90,6 +100,7 @@ type Gone struct {
 func (c *Config) setDefaults() {
 	c.TTL = cmp.Or(c.TTL, 5*time.Minute)
 	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.Away = cmp.Or(c.Away, 5*time.Minute)
 	c.MaxTabs = cmp.Or(c.MaxTabs, 32)
 	c.MaxTotal = cmp.Or(c.MaxTotal, 200_000)
 	c.MaxPath = cmp.Or(c.MaxPath, 256)
@@ -101,6 +112,7 @@ func (c *Config) check() error {
 	return errors.Join(
 		checkRange("TTL", c.TTL, 3*time.Minute, 12*time.Hour),
 		checkRange("Grace", c.Grace, time.Second, time.Hour),
+		checkRange("Away", c.Away, 3*time.Minute, 12*time.Hour),
 		checkRange("MaxTabs", c.MaxTabs, 1, 1000),
 		checkRange("MaxTotal", c.MaxTotal, 1, 1<<30),
 		checkRange("MaxPath", c.MaxPath, 1, 8192),

@@ -18,6 +18,12 @@ const (
 	Leave Kind = "leave"
 	// Move is a tab that went from one page to another.
 	Move Kind = "move"
+	// Away is a user whose last input is Config.Away ago. It comes with a beat, up to
+	// two minutes later.
+	Away Kind = "away"
+	// Back is a user who was idle for Config.Away or longer, and has used a page again.
+	// Away has not come before if no beat came between.
+	Back Kind = "back"
 )
 
 // Event is a change of who is on which page.
@@ -27,14 +33,26 @@ type Event struct {
 	User string          `json:"user"`
 	Meta json.RawMessage `json:"meta,omitempty"`
 
-	// Path is the page that was opened, left or moved to. From is the page before,
-	// for Move.
+	// Path is the page that was opened, left or moved to; "" for Away and Back, which
+	// come once for a user. From is the page before, for Move.
 	Path string `json:"path"`
 	From string `json:"from,omitempty"`
 
 	// Tabs is how many tabs the user has now. The user has come online with a
 	// Join that makes it 1, and has gone with a Leave that makes it 0.
 	Tabs int `json:"tabs"`
+
+	// Idle is as in [Visitor].
+	Idle time.Duration `json:"-"`
+}
+
+// MarshalJSON encodes Idle as Visitor does.
+func (e Event) MarshalJSON() ([]byte, error) {
+	type fields Event
+	return json.Marshal(struct {
+		fields
+		IdleMs int64 `json:"idleMs,omitempty"`
+	}{fields(e), e.Idle.Milliseconds()})
 }
 
 // ErrClosed is the error of [Tracker.Subscribe] when the Tracker is closed.
@@ -112,7 +130,7 @@ func (t *Tracker) subscribe(ctx context.Context, collect func() []row) (*subscri
 	rows := collect()
 	t.mu.Unlock()
 	context.AfterFunc(ctx, t.unsubscribe)
-	return sub, visitors(rows), nil
+	return sub, t.visitors(rows), nil
 }
 
 func (t *Tracker) unsubscribe() {
@@ -174,7 +192,7 @@ func (t *Tracker) emit(kind Kind, u *user, now time.Time, from, path string) {
 		return
 	}
 	s.ring[s.count%uint64(len(s.ring))] = Event{
-		Kind: kind, Time: now, User: u.name, Meta: rawMeta(u.meta), Path: path, From: from, Tabs: u.tabs,
+		Kind: kind, Time: now, User: u.name, Meta: rawMeta(u.meta), Path: path, From: from, Tabs: u.tabs, Idle: u.idle(now),
 	}
 	s.count++
 	if s.more != nil && !s.waking {

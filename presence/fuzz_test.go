@@ -3,6 +3,7 @@ package presence_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -20,11 +21,12 @@ import (
 // Whatever a page sends changes nothing for other sessions, and of its own only
 // what it may.
 func FuzzBeat(f *testing.F) {
-	f.Add("t1", "/a", int64(0), false)
-	f.Add("t1", "/a?b#c", int64(1), true)
-	f.Add("", "\x00/\u202e", int64(-1), false)
-	f.Add(strings.Repeat("9", 33), "/"+strings.Repeat("%", 300), int64(1)<<62, true)
-	f.Fuzz(func(t *testing.T, tab, path string, sent int64, leave bool) {
+	f.Add("t1", "/a", int64(0), int64(0), false)
+	f.Add("t1", "/a?b#c", int64(1), int64(1), true)
+	f.Add("", "\x00/\u202e", int64(-1), int64(-1), false)
+	f.Add(strings.Repeat("9", 33), "/"+strings.Repeat("%", 300), int64(1)<<62, int64(math.MaxInt64), true)
+	f.Add("t2", "/a", int64(0), int64(math.MinInt64), false)
+	f.Fuzz(func(t *testing.T, tab, path string, sent, idle int64, leave bool) {
 		tracker := newTracker(t, presence.Config{MaxTabs: 3})
 		here(tracker, "ann", "s1", "t1", "/a")
 		here(tracker, "eve", "s2", "t1", "/a")
@@ -36,7 +38,7 @@ func FuzzBeat(f *testing.F) {
 		if leave {
 			kind = keepalive.EventLeave
 		}
-		tracker.Observe(keepalive.Event{Kind: kind, Request: as("eve"), Session: "s2", Tab: tab, Page: path, Sent: sent})
+		tracker.Observe(keepalive.Event{Kind: kind, Request: as("eve"), Session: "s2", Tab: tab, Page: path, Sent: sent, Idle: time.Duration(idle)})
 
 		after, found, _ := tracker.User(t.Context(), "ann")
 		require.True(t, found)
@@ -44,6 +46,7 @@ func FuzzBeat(f *testing.F) {
 		own, found, _ := tracker.User(t.Context(), "eve")
 		require.True(t, found)
 		require.LessOrEqual(t, len(own.Pages), 2)
+		require.GreaterOrEqual(t, own.Idle, time.Duration(0))
 		for _, p := range own.Pages {
 			require.LessOrEqual(t, len(p.Path), 256)
 			require.True(t, utf8.ValidString(p.Path))
@@ -70,16 +73,17 @@ func FuzzTracker(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			var gone atomic.Int32
 			tracker := newTracker(t, presence.Config{TTL: modelTTL, Grace: modelGrace, OnGone: func(presence.Gone) { gone.Add(1) }})
-			m := model{tabs: map[modelKey]*modelTab{}, users: map[string]string{}}
-			for _, op := range ops[:min(len(ops), 300)] {
+			m := model{tabs: map[modelKey]*modelTab{}, users: map[string]string{}, inputs: map[string]time.Time{}}
+			for i, op := range ops[:min(len(ops), 300)] {
 				time.Sleep(time.Millisecond)
 				m.tick()
 				key := modelKey{session: fmt.Sprint("s", op&3), tab: fmt.Sprint("t", op>>2&1)}
 				user, path := fmt.Sprint("u", op>>4&1), fmt.Sprint("/", op>>3&1)
 				switch op >> 5 {
 				case 0, 1, 2, 3:
-					here(tracker, user, key.session, key.tab, path)
-					m.here(key, user, path)
+					idle := time.Duration(i%3) * time.Duration(i) * time.Second // unknown for a third
+					used(tracker, user, key.session, key.tab, path, idle)
+					m.here(key, user, path, idle)
 				case 4:
 					leave(tracker, key.session, key.tab)
 					m.leave(func(k modelKey) bool { return k == key })
@@ -100,6 +104,7 @@ func FuzzTracker(f *testing.F) {
 					found, _, err := tracker.User(t.Context(), v.User)
 					require.NoError(t, err)
 					require.Equal(t, v, found)
+					require.Equal(t, m.idle(v.User), v.Idle)
 				}
 				counts, err := tracker.Count(t.Context())
 				require.NoError(t, err)
@@ -117,6 +122,8 @@ type model struct {
 	users map[string]string // by session
 	first time.Time         // the beat from which ticks are counted
 	gone  int
+
+	inputs map[string]time.Time // of users
 }
 
 type modelKey struct{ session, tab string }
@@ -128,7 +135,7 @@ type modelTab struct {
 }
 
 // here is a beat. Identify is not asked about a tab that stays on its page.
-func (m *model) here(key modelKey, user, path string) {
+func (m *model) here(key modelKey, user, path string, idle time.Duration) {
 	if len(m.tabs) == 0 {
 		m.first = time.Now()
 	}
@@ -136,6 +143,32 @@ func (m *model) here(key modelKey, user, path string) {
 		m.users[key.session] = user
 	}
 	m.tabs[key] = &modelTab{path: path, due: time.Now().Add(modelTTL)}
+	m.forgetUsers()
+	user = m.users[key.session]
+	last, known := m.inputs[user]
+	if input := time.Now().Add(-idle); (known || idle > 0) && input.After(last) {
+		m.inputs[user] = input
+	}
+}
+
+// forgetUsers forgets the last input of users who have no tab any more.
+func (m *model) forgetUsers() {
+	maps.DeleteFunc(m.inputs, func(user string, _ time.Time) bool {
+		for key := range m.tabs {
+			if m.users[key.session] == user {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// idle returns how long a user has been idle, 0 where that is unknown.
+func (m *model) idle(user string) time.Duration {
+	if input, known := m.inputs[user]; known {
+		return max(time.Since(input), time.Millisecond)
+	}
+	return 0
 }
 
 func (m *model) leave(which func(modelKey) bool) {
@@ -152,6 +185,7 @@ func (m *model) tick() {
 	before := m.counts().Sessions
 	maps.DeleteFunc(m.tabs, func(_ modelKey, tab *modelTab) bool { return !tab.due.After(last) })
 	m.gone += before - m.counts().Sessions
+	m.forgetUsers()
 }
 
 // shown returns what names returns for the Tracker.

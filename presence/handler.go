@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +30,8 @@ const (
 //
 // The answer is JSON, {"online":[…]} of Visitors. If the Accept header names
 // text/event-stream, as that of an EventSource does, the answer is a stream: an
-// event "online" with the same JSON, then "join", "leave" and "move", each with an
-// [Event]. A client that has missed events gets "online" again, which stands for
+// event "online" with the same JSON, then "join", "leave", "move", "away" and "back",
+// each with an [Event]. A client that has missed events gets "online" again, which stands for
 // all events before.
 //
 // A stream ends with the request's context, when the Tracker is closed, or after
@@ -130,7 +131,7 @@ func (t *Tracker) nextMessages(ctx context.Context, sub *subscription, v view) (
 			return "", err
 		}
 		for _, e := range batch {
-			if !v.shows(e) {
+			if !v.shows(t, e) {
 				continue
 			}
 			body, err := json.Marshal(e)
@@ -166,8 +167,17 @@ func (v view) rows(t *Tracker) []row {
 	return t.pageRows(v.path)
 }
 
-func (v view) shows(e Event) bool {
-	return v.all || e.Path == v.path || e.Kind == Move && e.From == v.path
+// shows reports whether an event is of the view. Away and Back are of all pages that
+// the user has open.
+func (v view) shows(t *Tracker, e Event) bool {
+	switch {
+	case v.all:
+		return true
+	case e.Kind == Away || e.Kind == Back:
+		user, _, _ := t.User(t.ctx, e.User) // an error means that the Tracker is closed
+		return slices.ContainsFunc(user.Pages, func(p Page) bool { return p.Path == v.path })
+	}
+	return e.Path == v.path || e.Kind == Move && e.From == v.path
 }
 
 func encodeOnline(online []Visitor) ([]byte, error) {

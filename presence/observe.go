@@ -36,7 +36,7 @@ func (t *Tracker) Observe(e keepalive.Event) {
 }
 
 func (t *Tracker) newRecord(e keepalive.Event) record {
-	return record{session: e.Session, tab: e.Tab, path: t.cleanPath(e.Page), sent: e.Sent}
+	return record{session: e.Session, tab: e.Tab, path: t.cleanPath(e.Page), sent: e.Sent, idle: e.Idle}
 }
 
 // beat applies the beat of an event. Most beats change nothing that is shown, and
@@ -90,10 +90,14 @@ func rawMeta(meta string) json.RawMessage {
 // cleanPath returns path without what is not to be shown, or "" if it is not a path
 // as browsers write them, in printable ASCII.
 func (t *Tracker) cleanPath(path string) string {
+	path, fragment, _ := strings.Cut(path, "#")
 	if !t.cfg.Query {
 		path, _, _ = strings.Cut(path, "?")
+		fragment, _, _ = strings.Cut(fragment, "?") // of a route
 	}
-	path, _, _ = strings.Cut(path, "#")
+	if t.cfg.Hash && fragment != "" {
+		path += "#" + fragment
+	}
 	if len(path) > t.cfg.MaxPath || !strings.HasPrefix(path, "/") {
 		return ""
 	}

@@ -19,13 +19,17 @@
 // tab is open until no beat has come for [Config.TTL]. When its page is left, it
 // stays open for [Config.Grace], so that a click on a link is a move and no leave.
 //
+// With keepalive.PresenceIdle a beat also says how long ago the last input was. A page
+// that nobody has used for two minutes sends one at once when somebody does.
+//
 // # Rules of interaction
 //
 // Presence is personal data. Sessions for which [Config.Identify] names no user
 // are not tracked, no handler is mounted by itself, and [Tracker.Handler] MUST
 // stand behind the app's own authorization. Paths are shown to whoever may use
 // that handler: an app with secret paths SHOULD clear Event.Page in its observer
-// before it calls [Tracker.Observe].
+// before it calls [Tracker.Observe]. How long a user has been idle says how they work:
+// an app SHOULD ask for keepalive.PresenceIdle only where those concerned know of it.
 //
 // keepalive's Config.Passive SHOULD name requests to the handler, or a user who
 // watches keeps their own session alive.
@@ -41,6 +45,9 @@
 // background. While the log can't be read, no tab leaves, as an instance can't tell
 // who is at another one. Events and OnGone come on every instance. All instances
 // must give sessions the same names: set keepalive's Config.Salt.
+//
+// Instances that know nothing of idle users understand those that do, and the other
+// way round. While one runs, users whose beats it receives do not count as away.
 package presence
 
 import (

@@ -23,6 +23,15 @@ type Visitor struct {
 	// sixteenth of the time to live after the last one does not count.
 	Seen time.Time `json:"seen"`
 
+	// Idle is how long ago the user last used a page, also one that is closed by now: 1
+	// ms or more, which grows while no beat comes; 0 where no page has reported it. It
+	// is exact from 3 minutes on, and may be too long by a minute before, because pages
+	// report each minute. In JSON it is idleMs, in milliseconds.
+	Idle time.Duration `json:"-"`
+
+	// Away reports whether Idle has reached Config.Away.
+	Away bool `json:"away,omitempty"`
+
 	// Pages has an entry for each tab, sorted by path, then by Since.
 	Pages []Page `json:"pages"`
 }
@@ -35,6 +44,29 @@ type Page struct {
 	// Since is when the tab came to the page, and Seen is its latest beat.
 	Since time.Time `json:"since"`
 	Seen  time.Time `json:"seen"`
+
+	// Idle is how long ago this page was used last, as in [Visitor]. A page that nobody
+	// has used yet begins with the last use of any page of the browser.
+	Idle time.Duration `json:"-"`
+}
+
+// MarshalJSON encodes Idle as idleMs, in milliseconds like all times of keepalive, and
+// leaves it out where it is unknown.
+func (v Visitor) MarshalJSON() ([]byte, error) {
+	type fields Visitor
+	return json.Marshal(struct {
+		fields
+		IdleMs int64 `json:"idleMs,omitempty"`
+	}{fields(v), v.Idle.Milliseconds()})
+}
+
+// MarshalJSON encodes Idle as Visitor does.
+func (p Page) MarshalJSON() ([]byte, error) {
+	type fields Page
+	return json.Marshal(struct {
+		fields
+		IdleMs int64 `json:"idleMs,omitempty"`
+	}{fields(p), p.Idle.Milliseconds()})
 }
 
 // Counts is how many are online.
@@ -117,18 +149,23 @@ func (t *Tracker) list(ctx context.Context, collect func() []row) ([]Visitor, er
 	t.mu.Lock()
 	rows := collect()
 	t.mu.Unlock()
-	return visitors(rows), nil
+	return t.visitors(rows), nil
 }
 
 // row is a copy of a tab.
 type row struct {
 	user, meta, path      string
 	online, arrived, seen time.Time
+	used, input           time.Time // the user's last input, and that in the tab
 }
 
 func newRow(tab *tab) row {
 	u := tab.session.user
-	return row{user: u.name, meta: u.meta, path: tab.page.path, online: u.since, arrived: tab.since, seen: tab.seen}
+	return row{
+		user: u.name, meta: u.meta, path: tab.page.path,
+		online: u.since, arrived: tab.since, seen: tab.seen,
+		used: u.input, input: tab.input,
+	}
 }
 
 func appendRows(rows []row, tabs []*tab) []row {
@@ -157,19 +194,23 @@ func (t *Tracker) pageRows(path string) []row {
 }
 
 // visitors sorts rows and puts those of a user together.
-func visitors(rows []row) []Visitor {
+func (t *Tracker) visitors(rows []row) []Visitor {
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(
 			cmp.Compare(a.user, b.user), cmp.Compare(a.path, b.path), a.arrived.Compare(b.arrived), a.seen.Compare(b.seen),
 		)
 	})
+	now := time.Now()
 	vs := []Visitor{} // no null in JSON
 	for _, r := range rows {
 		if len(vs) == 0 || vs[len(vs)-1].User != r.user {
-			vs = append(vs, Visitor{User: r.user, Meta: rawMeta(r.meta), Since: r.online})
+			idle := idleSince(r.used, now)
+			vs = append(vs, Visitor{
+				User: r.user, Meta: rawMeta(r.meta), Since: r.online, Idle: idle, Away: idle >= t.cfg.Away,
+			})
 		}
 		v := &vs[len(vs)-1]
-		v.Pages = append(v.Pages, Page{Path: r.path, Since: r.arrived, Seen: r.seen})
+		v.Pages = append(v.Pages, Page{Path: r.path, Since: r.arrived, Seen: r.seen, Idle: idleSince(r.input, now)})
 		if r.seen.After(v.Seen) {
 			v.Seen = r.seen
 		}

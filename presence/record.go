@@ -1,6 +1,9 @@
 package presence
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // record is a message of a page that has been checked, as instances send it to each
 // other.
@@ -8,7 +11,8 @@ type record struct {
 	session, tab, path string // no tab: the whole session leaves
 	user, meta         string // no user: not identified yet
 
-	sent  int64 // the page's clock in milliseconds; 0: unknown
+	sent  int64         // the page's clock in milliseconds; 0: unknown
+	idle  time.Duration // how long ago the page was used last; 0 or less: unknown
 	leave bool
 }
 
@@ -17,7 +21,8 @@ type record struct {
 const recordVersion = 1
 
 // encode returns a record as the instance called sender sends it: version, sender,
-// leave, sent, and the strings, each behind its length.
+// leave, sent, and the strings, each behind its length. idle follows where it is
+// known. Older instances do not read so far, and their records end before: idle is 0.
 func (r *record) encode(sender [8]byte) []byte {
 	b := make([]byte, 0, 32+len(r.session)+len(r.tab)+len(r.path)+len(r.user)+len(r.meta))
 	b = append(b, recordVersion)
@@ -31,6 +36,9 @@ func (r *record) encode(sender [8]byte) []byte {
 	for _, s := range []string{r.session, r.tab, r.path, r.user, r.meta} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
+	}
+	if r.idle > 0 {
+		b = binary.AppendVarint(b, int64(r.idle))
 	}
 	return b
 }
@@ -57,5 +65,7 @@ func decodeRecord(b []byte) (r record, sender [8]byte, ok bool) {
 		b = b[size:]
 		*s, b = string(b[:n]), b[n:]
 	}
+	idle, _ := binary.Varint(b) // 0 if there is none
+	r.idle = time.Duration(idle)
 	return r, sender, r.session != "" && (r.leave || r.user != "" && r.tab != "")
 }

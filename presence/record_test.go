@@ -1,6 +1,7 @@
 package presence_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ func FuzzRecord(f *testing.F) {
 		time.Sleep(time.Millisecond)
 	}
 	f.Add(shared.records[0])
+	f.Add(append(bytes.Clone(shared.records[0]), 2)) // idle for 1 ns
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tracker := newTracker(t, presence.Config{Log: garbled{data: data}})
 		count, err := tracker.Count(t.Context())

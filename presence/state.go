@@ -14,6 +14,7 @@ type tab struct {
 	sent    int64     // the page's clock in its last message; 0: unknown
 	since   time.Time // when it came to the page
 	seen    time.Time // its latest beat
+	input   time.Time // when it was used last; zero: unknown
 	leaving bool      // its page was left
 	check   time.Time // when the Tracker looks whether it must leave
 	index   int       // in Tracker.tabs
@@ -32,6 +33,8 @@ type user struct {
 	since    time.Time
 	sessions []*session // never empty
 	tabs     int        // of all sessions
+	input    time.Time  // when they used a page last, also one that is left; zero: unknown
+	away     bool       // Away was emitted, and Back not yet
 }
 
 // page is a path that tabs share, so that it is held in memory once.
@@ -138,7 +141,8 @@ func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outc
 		r.user, r.meta = s.user.name, s.user.meta
 	}
 	sameUser := s != nil && s.user.name == r.user && s.user.meta == r.meta
-	if unchanged && sameUser && t.outbox != nil && now.Sub(tab.seen) < t.cfg.TTL/16 {
+	comesBack := sameUser && r.idle > 0 && r.idle < t.cfg.Away && s.user.idle(now) >= t.cfg.Away
+	if unchanged && sameUser && !comesBack && t.outbox != nil && now.Sub(tab.seen) < t.cfg.TTL/16 {
 		return ignored // too soon for other instances, which must know the same
 	}
 	if s == nil {
@@ -157,7 +161,53 @@ func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outc
 	if now.After(tab.seen) { // else it comes late from another instance
 		tab.seen = now
 	}
+	t.noteInput(tab, r.idle, now)
 	return applied
+}
+
+// noteInput takes how long before a beat its tab was used, 0 or less for unknown. The last
+// input of a user never moves back, so however tabs contradict each other there is at
+// most one Away in a time of Config.Away.
+func (t *Tracker) noteInput(tab *tab, idle time.Duration, beat time.Time) {
+	u := tab.session.user
+	if idle <= 0 && u.input.IsZero() {
+		return
+	}
+	now := time.Now() // the beat may come late from another instance
+	wasAway := u.idle(now) >= t.cfg.Away
+	input := beat.Add(-max(idle, 0))
+	if idle > 0 {
+		tab.input = latest(tab.input, input)
+	}
+	// Where a user's other pages report input, a page that does not counts as used: it
+	// may be older than the setting, or its beat have come to an older instance.
+	u.input = latest(u.input, input)
+	switch isAway := u.idle(now) >= t.cfg.Away; {
+	case isAway && !u.away:
+		u.away = true
+		t.emit(Away, u, now, "", "")
+	case wasAway && !isAway:
+		u.away = false
+		t.emit(Back, u, now, "", "")
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (u *user) idle(now time.Time) time.Duration { return idleSince(u.input, now) }
+
+// idleSince returns how long ago the last input was, at least a millisecond, or 0 if
+// it is unknown.
+func idleSince(input, now time.Time) time.Duration {
+	if input.IsZero() {
+		return 0
+	}
+	return max(now.Sub(input), time.Millisecond)
 }
 
 // late reports whether a message was sent before the last one that counted. One
@@ -237,6 +287,7 @@ func (t *Tracker) setUser(s *session, r *record, now time.Time) {
 	u.sessions = append(u.sessions, s)
 	for _, tab := range slices.Backward(s.tabs) {
 		u.tabs++
+		tab.input = time.Time{} // it was the other user's
 		t.emit(Join, u, now, "", tab.page.path)
 	}
 }

@@ -87,9 +87,9 @@ type tab struct {
 
 // beacon is a report to package presence.
 type beacon struct {
-	way             string // fetch or beacon
-	url             string
-	Tab, Sent, Page string
+	way                   string // fetch or beacon
+	url                   string
+	Tab, Sent, Page, Idle string
 }
 
 // page says how a tab was opened.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ func TestPresenceReportsThePage(t *testing.T) {
 		{name: "path", presence: "path", page: "/orders"},
 		{name: "engine without fetch that outlives a page", presence: "path", page: "/orders", oldEngine: true},
 		{name: "query", presence: "query", page: "/orders?open=1"},
+		{name: "hash", presence: "path hash", page: "/orders#/new"},
+		{name: "query and hash", presence: "query hash", page: "/orders?open=1#/new"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -60,6 +63,15 @@ func TestPresenceReportsThePage(t *testing.T) {
 				require.Len(t, tb.beacons, before+1)
 				require.Equal(t, report.Tab, tb.beacons[before].Tab)
 				require.Contains(t, tb.beacons[before].Page, "/stock")
+				require.Empty(t, tb.beacons[before].Idle)
+
+				tb.run(`location.hash = '#/'; dispatchEvent({type: 'hashchange'})`)
+				if strings.Contains(test.presence, "hash") {
+					require.Len(t, tb.beacons, before+2)
+					require.Contains(t, tb.beacons[before+1].Page, "#/")
+				} else {
+					require.Len(t, tb.beacons, before+1)
+				}
 			})
 		})
 	}
@@ -96,15 +108,67 @@ func TestPresenceOfAPageThatComesBack(t *testing.T) {
 	})
 }
 
-// Where beats are to say how long ago the last input was, input is noted in every mode.
-func TestPresenceNotesInput(t *testing.T) {
-	for presence, noted := range map[string]bool{"path": false, "path idle": true} {
-		t.Run(presence, func(t *testing.T) {
+// idleTimes returns how long the page has been idle by each of its reports.
+func (tb *tab) idleTimes(t *testing.T) (times []time.Duration) {
+	t.Helper()
+	for _, b := range tb.beacons {
+		ms, err := strconv.ParseInt(b.Idle, 10, 64)
+		require.NoError(t, err)
+		times = append(times, (time.Duration(ms) * time.Millisecond).Round(time.Second))
+	}
+	return times
+}
+
+// Each report says how long ago the page was used, and the page is not used by being loaded.
+func TestPresenceReportsIdle(t *testing.T) {
+	const minute = time.Minute
+	tests := []struct {
+		name   string
+		mode   string
+		before string        // input in another page
+		pause  time.Duration // after it
+		after  []string      // input in the page, a minute from each other
+		want   []time.Duration
+	}{
+		{name: "never used", after: []string{"", "", ""}, want: []time.Duration{0, minute, 2 * minute, 3 * minute}},
+		{name: "never used with UserActive", mode: "active", after: []string{"", ""}, want: []time.Duration{0, minute, 2 * minute}},
+		{name: "used before it was loaded", before: key, pause: 10 * minute, after: []string{"", ""}, want: []time.Duration{10 * minute, 11 * minute, 12 * minute}},
+		{name: "the same with UserActive", mode: "active", before: key, pause: 10 * minute, after: []string{""}, want: []time.Duration{10 * minute, 11 * minute}},
+		{name: "used each minute", after: []string{key, key, key}, want: []time.Duration{0, minute, minute, minute}},
+		{name: "forged input", after: []string{forged, ""}, want: []time.Duration{0, minute, 2 * minute}},
+		{name: "who comes back is reported at once", before: key, pause: 10 * minute, after: []string{key, ""},
+			want: []time.Duration{10 * minute, 11 * minute, 0, minute}},
+		{name: "not for a short break", before: key, pause: minute / 2, after: []string{key, key}, want: []time.Duration{minute / 2, 3 * minute / 2, minute}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
 			eachPresence(t, func(t *testing.T, b *browser) {
-				tb := b.open(page{presence: presence, session: map[string]string{}})
-				tb.run(key)
-				require.Equal(t, noted, b.record()["input"] > 0)
+				opened := page{mode: test.mode, presence: "path idle", session: map[string]string{}}
+				if test.before != "" {
+					b.open(opened).run(test.before)
+				}
+				b.sleep(test.pause)
+				tb := b.open(opened)
+				for _, input := range test.after {
+					b.sleep(minute + 50*time.Millisecond)
+					tb.run(input)
+				}
+				require.Equal(t, test.want, tb.idleTimes(t))
 			})
 		})
 	}
+}
+
+// Without its path a page still says that it is there, and no page listens to input for nothing.
+func TestPresenceReportsIdleOnly(t *testing.T) {
+	eachPresence(t, func(t *testing.T, b *browser) {
+		tb := b.open(page{presence: "idle", session: map[string]string{}})
+		require.Len(t, tb.beacons, 1)
+		require.Empty(t, tb.beacons[0].Page)
+		require.Equal(t, "1", tb.beacons[0].Idle)
+		other := b.open(page{presence: "path", session: map[string]string{}})
+		writes := b.writes
+		other.run(key)
+		require.Equal(t, writes, b.writes)
+	})
 }

@@ -5,6 +5,7 @@
 import { noteInput } from './activity.js';
 import { dispatch } from './api.js';
 import { config, pingURL, sharedKey } from './config.js';
+import { fetch } from './dom.js';
 import { reportFault } from './fault.js';
 import { numberOrZero, requestTimeout } from './plan.js';
 import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
@@ -12,9 +13,6 @@ import { decide, tab } from './tab.js';
 import { CONFIRM_DELAY, LOCK_TIMEOUT, LOCK_WAIT, RECORD_DELAY, SECOND, sleep } from './times.js';
 
 let isAsking = false;
-
-// An app may replace it later, by one that goes to sign in after any 401.
-const { fetch } = window;
 
 /**
  * Claims the question for this tab, unless there is nothing to ask any more. If two tabs have claimed by the end, the

@@ -12,8 +12,8 @@
 //	data-blank      optional, 1: the page of an ended session loses its content
 //	data-user       optional: a stamp of whose session it is, empty for a guest
 //	data-passive    optional: the page's load has not extended the session
-//	data-presence   optional: words that say what the page reports of itself: "path" or "query", "hash", "idle".
-//	                keepalive.min.js reports nothing
+//	data-presence   optional: what the page reports of itself: "path" or "query", then "hash", then "idle", separated by
+//	                spaces, or "idle" alone; keepalive.min.js reports nothing
 //	data-anonymous  optional: the page was sent without a session, so nothing is asked until keepalive:check
 
 import { page } from './dom.js';

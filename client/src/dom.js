@@ -1,5 +1,5 @@
-// dom.js is the document as the script reads it.
-// It is given the name of a property, and answers by the document's own class.
+// dom.js is the browser as the script uses it, whatever others do to the page.
+// It is given the name of a property of the document, and answers by the document's own class.
 // It never reads through the document itself, where an element of the page hides the property: <img name="currentScript">
 // (HTML standard, section 3.1.7).
 
@@ -10,3 +10,6 @@ export const page = new Proxy(document, {
 		return value?.bind?.(target) ?? value;
 	},
 });
+
+// An app may replace it later, by one that goes to sign in after any 401.
+export const { fetch } = window;

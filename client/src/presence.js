@@ -1,15 +1,23 @@
-// presence.js reports which page this tab is on, for package presence.
-// It is given each tick, and says something when the page has changed or the last report is old.
+// presence.js reports which page this tab is on, and how long ago it was used, for package presence.
+// It is given each tick, and says something when the page has changed, the user has come back or the last report is old.
 // It never touches the session. It is in presence.min.js and keepalive.debug.js only.
 
+import { lastInput } from './activity.js';
 import { config, endpoint, sharedKey } from './config.js';
-import { PRESENCE_INTERVAL } from './times.js';
+import { fetch } from './dom.js';
+import { readRecord } from './record.js';
+import { BACK_AFTER, PRESENCE_INTERVAL } from './times.js';
 
 // The name goes with the tab over its pages, and not to a copy of the tab: a page takes it out of sessionStorage.
 let tabName = '';
 let reportedPage = '';
 let reportedAt = 0;
+let reportedIdle = 0;
 let hasLeft = false;
+// What lastInput() says until somebody uses this page, and when the browser was used before that.
+/** @type {number|undefined} */
+let inputAtStart;
+let inputBefore = 0;
 
 /**
  * Sends a report that outlives the page. On plain HTTP with Referrer-Policy: no-referrer, a beacon of Firefox does not say
@@ -19,7 +27,7 @@ let hasLeft = false;
 const send = (name, fields) => {
 	const body = new URLSearchParams({ tab: tabName, sent: String(Date.now()), ...fields });
 	if ('keepalive' in Request.prototype) fetch(endpoint(name), { method: 'POST', body, keepalive: true }).catch(() => {});
-	else navigator.sendBeacon(endpoint(name), body);
+	else navigator.sendBeacon?.(endpoint(name), body);
 };
 
 const takeTabName = () => {
@@ -43,21 +51,46 @@ const leave = () => {
 	tabName = '';
 };
 
+/** @type {(word: 'query'|'hash'|'idle') => boolean} */
+const reports = (word) => String(config.presence).includes(word);
+
+const pageToReport = () => {
+	if (config.presence === 'idle') return '';
+	return location.pathname + (reports('query') ? location.search : '') + (reports('hash') ? location.hash : '');
+};
+
+/**
+ * How long ago the page was used, at least 1 ms; 0 where that is not to be reported. A page is not used by being loaded, as
+ * some load themselves again and again.
+ */
+const idleTime = () => {
+	if (!reports('idle')) return 0;
+	const inputAt = lastInput() === inputAtStart ? inputBefore : lastInput();
+	return Math.max(Date.now() - inputAt, 1);
+};
+
 /** Reports the page, unless the server knows it. */
 export const reportPage = () => {
 	if (!config.presence || hasLeft) return;
-	const page = location.pathname + (config.presence === 'query' ? location.search : '');
+	const page = pageToReport();
+	const idle = idleTime();
 	const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
-	if (tabName && page === reportedPage && isRecent) return;
+	const isBack = reportedIdle > BACK_AFTER && idle < reportedIdle;
+	if (tabName && page === reportedPage && isRecent && !isBack) return;
 	tabName ||= takeTabName();
 	reportedPage = page;
 	reportedAt = Date.now();
-	send('here', { page });
+	reportedIdle = idle;
+	send('here', { page, ...(idle && { idle: String(idle) }) });
 };
 
 /** Makes the next tick report the page, whatever the server knows. */
 export const forgetReport = () => {
 	reportedAt = 0;
+};
+
+const comeBack = () => {
+	hasLeft = false;
 };
 
 /**
@@ -66,10 +99,10 @@ export const forgetReport = () => {
  * @param {() => void} tick
  */
 export const watchPage = (tick) => {
-	addEventListener('pageshow', () => {
-		hasLeft = false;
-	});
+	if (inputAtStart === undefined) inputBefore = readRecord().input || Date.now();
+	inputAtStart ??= lastInput();
+	addEventListener('pageshow', comeBack);
 	addEventListener('pagehide', leave);
-	addEventListener('popstate', tick);
+	for (const type of ['popstate', 'hashchange']) addEventListener(type, tick);
 	window.navigation?.addEventListener('currententrychange', tick);
 };

@@ -45,6 +45,9 @@ export const INPUT_INTERVAL = 5_000;
 /** A little less than the minute in which hidden tabs wake. */
 export const PRESENCE_INTERVAL = 55_000;
 
+/** Without input for so long, the next input is reported at once: who watches must not wait for the next report. */
+export const BACK_AFTER = 120_000;
+
 /** For the ear, a dialog says the time left each time that so much has passed, and when so much is left. */
 export const SPEECH_INTERVAL = 30_000;
 export const LAST_SPEECH = 20_000;

@@ -48,7 +48,7 @@ func newHandler(idle time.Duration) (h http.Handler, stop func(), err error) {
 		return nil, nil, err
 	}
 	km, err := keepalive.New(sessions, keepalive.Config{
-		Presence: keepalive.PresencePath,
+		Presence: keepalive.PresencePath | keepalive.PresenceIdle,
 		LoginURL: "/sign-in",
 		// Whoever watches the board keeps a session by its page, not by its stream.
 		Passive:  func(r *http.Request) bool { return r.URL.Path == "/who" },

@@ -29,7 +29,7 @@ func TestBoard(t *testing.T) {
 	for path, title := range titles {
 		page := b.Get(path)
 		require.Contains(t, page, "<h1>"+title+"</h1>")
-		require.Contains(t, page, `data-presence="path"`)
+		require.Contains(t, page, `data-presence="path idle"`)
 		require.Contains(t, page, `<a href="`+path+`" aria-current="page">`+title+`</a>`)
 		require.Contains(t, page, "&lt;Ann&gt;")
 	}
@@ -37,6 +37,9 @@ func TestBoard(t *testing.T) {
 	b.Post(http.StatusNoContent, "/keepalive/here", url.Values{"tab": {"a"}, "page": {"/orders"}})
 	require.Contains(t, who(), `"path":"/orders"`)
 	require.Contains(t, who(), "Ann")
+	require.NotContains(t, who(), `"away"`)
+	b.Post(http.StatusNoContent, "/keepalive/here", url.Values{"tab": {"a"}, "page": {"/orders"}, "idle": {"300000"}})
+	require.Contains(t, who(), `"away":true`)
 	b.PostCrossSite("/sign-out", nil)
 	b.Post(http.StatusOK, "/sign-out", nil)
 	require.Contains(t, b.Get("/board"), "<h1>Sign in</h1>")

@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
 	"github.com/stretchr/testify/require"
 )
@@ -107,4 +109,62 @@ func testPresence(t *testing.T, b *webdriver.Browser) {
 	waitForBoard("Ben again", "/")
 	ben.CloseWindow()
 	waitForBoard("that he has gone")
+}
+
+// testPresenceReports tests what pages say of the last input, and of routes in the fragment.
+func testPresenceReports(t *testing.T, b *webdriver.Browser) {
+	var mu sync.Mutex
+	var reports []keepalive.Event
+	a := newApp(t, idle, time.Hour, func(c *keepalive.Config) {
+		c.Presence = keepalive.PresenceHash | keepalive.PresenceIdle
+		c.Observer = func(e keepalive.Event) {
+			if e.Kind == keepalive.EventHere {
+				mu.Lock()
+				defer mu.Unlock()
+				reports = append(reports, e)
+			}
+		}
+	})
+	a.login(t, b)
+	// next waits for n more reports, and returns them.
+	next := func(n int) []keepalive.Event {
+		t.Helper()
+		mu.Lock()
+		before := len(reports)
+		mu.Unlock()
+		var found []keepalive.Event
+		eventually(t, "reports", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			found = slices.Clone(reports[before:])
+			return len(found) >= n
+		})
+		return found
+	}
+	// usedAt returns when the page was used last by a report, which the page's clock says to the millisecond.
+	usedAt := func(e keepalive.Event) time.Time { return time.UnixMilli(e.Sent).Add(-e.Idle) }
+
+	unused := next(3)
+	for _, e := range unused {
+		require.Positive(t, e.Idle)
+		require.WithinDuration(t, usedAt(unused[0]), usedAt(e), 10*time.Millisecond, "idle grows with the time")
+		require.Equal(t, "/login", e.Page)
+	}
+	webdriver.Script[any](b, scriptedInput)
+	require.WithinDuration(t, usedAt(unused[0]), usedAt(next(1)[0]), 10*time.Millisecond, "a script is nobody")
+
+	before := time.Now()
+	b.SendKeys("#story", "x")
+	after := time.Now()
+	for _, e := range next(2) {
+		require.False(t, usedAt(e).Before(before.Add(-near)), "idle falls with a key")
+		require.False(t, usedAt(e).After(after.Add(near)))
+	}
+
+	for _, route := range []string{"#/orders/7?open", "", "#/stock"} {
+		webdriver.Script[any](b, "location.hash = arguments[0]", route)
+		eventually(t, "the route "+route, func() bool { return next(1)[0].Page == "/login"+route })
+	}
+	webdriver.Script[any](b, "setTimeout(() => history.go(-2), 100)")
+	eventually(t, "the way back", func() bool { return next(1)[0].Page == "/login#/orders/7?open" })
 }

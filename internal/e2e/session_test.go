@@ -20,6 +20,7 @@ func TestSessions(t *testing.T) {
 		{name: "user active", run: testUserActive},
 		{name: "input in another tab", run: testInputInAnotherTab},
 		{name: "unattended", run: testUnattended},
+		{name: "presence reports", run: testPresenceReports},
 		{name: "no script", run: testNoScript},
 		{name: "cached page", run: testCachedPage},
 	})

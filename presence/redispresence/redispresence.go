@@ -14,8 +14,8 @@
 // when no instance has written for twice that time, so nothing has to be cleaned up
 // after a crash. KEYS and SCAN are never used.
 //
-// Instances trust the stream: whoever may write to it may say who is online. Users
-// and their metadata are in it as plain text.
+// Instances trust the stream: whoever may write to it may say who is online. Users,
+// their metadata and how long they have been idle are in it as plain text.
 package redispresence
 
 import (

@@ -66,7 +66,7 @@ globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.report('be
 globalThis.Request = class {};
 if (!page.oldEngine) Request.prototype.keepalive = false;
 globalThis.URLSearchParams = class { constructor(fields) { this.fields = fields; } };
-globalThis.location = {pathname: '/orders', search: '?open=1'};
+globalThis.location = {pathname: '/orders', search: '?open=1', hash: '#/new'};
 globalThis.sessionStorage = {
 	getItem: (key) => page.session[key] || null,
 	setItem: (key, value) => { page.session[key] = value; },

@@ -101,6 +101,14 @@ func TestTwoInstances(t *testing.T) {
 	three := newTracker(t, c, cfg)
 	require.Equal(t, "ann:/a,/b bob:/b", shown(t, three), "it reads the log before it answers")
 
+	one.Observe(keepalive.Event{Kind: keepalive.EventHere, Request: as("cleo"), Session: "s3", Tab: "t1", Idle: time.Hour})
+	require.Eventually(t, func() bool {
+		v, _, err := three.User(t.Context(), "cleo")
+		return err == nil && v.Away && v.Idle >= time.Hour
+	}, patience, 5*time.Millisecond)
+	one.Observe(keepalive.Event{Kind: keepalive.EventLeave, Session: "s3", Tab: "t1"})
+	soon(t, "ann:/a,/b bob:/b", one, two, three)
+
 	_, events, err := three.Subscribe(t.Context())
 	require.NoError(t, err)
 	here(one, "bob", "s2", "t1", "/c")
@@ -111,7 +119,7 @@ func TestTwoInstances(t *testing.T) {
 	one.Observe(keepalive.Event{Kind: keepalive.EventLeave, Session: "s2", Tab: "t1"})
 	two.Observe(keepalive.Event{Kind: keepalive.EventDestroy, Session: "s1"})
 	soon(t, "", one, two, three)
-	require.Eventually(t, func() bool { return gone.Load() == 6 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return gone.Load() == 3+6 }, patience, 5*time.Millisecond)
 
 	keys, err := c.Keys(t.Context(), "*").Result()
 	require.NoError(t, err)
