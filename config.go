@@ -209,6 +209,7 @@ const (
 	// What was typed there is lost. The content goes before the event
 	// keepalive:expired; cancelling that keeps only the dialog away. A page that the
 	// browser shows again by Back or Forward is hidden until the server has answered.
+	// With Config.Identify the pages of guests stay as they are.
 	BlankPage
 	// OpenLogin goes from a visible page to Config.LoginURL, after the page has asked
 	// the server once more. The query parameter next holds the page's own path, query

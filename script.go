@@ -63,6 +63,9 @@ func (p *pages) insertion(idle time.Duration, user *string, passive bool) *injec
 	}
 	t := p.tag
 	t.idle, t.user, t.passive = idle, user, passive
+	if user != nil && *user == "" {
+		t.blank = false // a guest's page has no secrets
+	}
 	if !warnsInTime(t.warnBefore, idle) {
 		t.warnBefore = 0
 	}

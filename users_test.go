@@ -128,7 +128,7 @@ func TestUserStamp(t *testing.T) {
 	km := newManager(t, sm, keepalive.Config{
 		Salt:     salt,
 		Identify: func(ctx context.Context) string { calls++; return sm.GetString(ctx, "user") },
-		Presence: keepalive.PresencePath, Anonymous: true,
+		Presence: keepalive.PresencePath, Anonymous: true, AfterEnd: keepalive.BlankPage,
 		Logger: logTo(&log),
 		Observer: func(e keepalive.Event) {
 			if e.Kind == keepalive.EventHere {
@@ -145,8 +145,12 @@ func TestUserStamp(t *testing.T) {
 	anonymous := body(t, c.Get("/"))
 	require.Contains(t, anonymous, " data-anonymous")
 	require.NotContains(t, anonymous, "data-user", "there is no session")
-	require.Contains(t, body(t, c.Get("/put?v=x")), ` data-user=""></script>`, "a guest")
-	require.Contains(t, body(t, c.Get("/login")), ` data-user="`+ann+`"></script>`, "as the handler left it")
+	guest := body(t, c.Get("/put?v=x"))
+	require.Contains(t, guest, ` data-user=""></script>`)
+	require.NotContains(t, guest, "data-blank", "a guest's page stays")
+	user := body(t, c.Get("/login"))
+	require.Contains(t, user, ` data-user="`+ann+`"></script>`, "as the handler left it")
+	require.Contains(t, user, ` data-blank="1"`)
 	require.Contains(t, body(t, c.Get("/renew")), ` data-user="`+ann+`"></script>`, "the same user")
 	require.Equal(t, 3, calls, "once for each page")
 	c.Get("/json")
