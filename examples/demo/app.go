@@ -22,10 +22,10 @@ const minIdle = 5 * time.Second
 
 const maxName = 40
 
-// timelineCookie has the id of the visitor's timeline. It is not in the sessions,
-// which a page can't ask for how they ended once they have. The id is random and
-// never in an address, and scripts can't read the cookie: the timeline is seen by
-// this browser only, until somebody signs in or out there.
+// timelineCookie names the cookie with the id of the visitor's timeline. In the
+// sessions the id would be lost with them, and a page could not show how they
+// ended. The id is random, never in an address, and scripts can't read the cookie:
+// only this browser gets the timeline, until somebody signs in or out there.
 const timelineCookie = "demo_timeline"
 
 // policy is a strict Content-Security-Policy, which keepalive's script works under.
