@@ -141,7 +141,7 @@ const draw = (side, lane) => {
 		put('path', { class: 'end', d: `M${ex - 5} ${base - 5}l10 10m0-10l-10 10` });
 		const after = ex < (left + right) / 2;
 		const anchor = after ? 'start' : 'end';
-		if (!small)
+		if (!small && !livedFully(lane)) // at the latest end there is a label already
 			put('text', { class: 'strong', x: ex + (after ? 12 : -12), y: base - 10, 'text-anchor': anchor }, 'signed out ' + clock(end - lane.start));
 	} else {
 		put('path', { class: 'ahead', d: line([[now(), expiry(lane) - now()], [expiry(lane), 0]]) });
