@@ -22,6 +22,12 @@ const minIdle = 5 * time.Second
 
 const maxName = 40
 
+// timelineCookie names the cookie with the id of the visitor's timeline. In the
+// sessions the id would be lost with them, and a page could not show how they
+// ended. The id is random, never in an address, and scripts can't read the cookie:
+// only this browser gets the timeline, until somebody signs in or out there.
+const timelineCookie = "demo_timeline"
+
 // policy is a strict Content-Security-Policy, which keepalive's script works under.
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -29,7 +35,7 @@ const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style
 //go:embed pages static
 var files embed.FS
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"span": span}).ParseFS(files, "pages/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"span": span, "words": words}).ParseFS(files, "pages/*.html"))
 
 // side is one of the two sessions that a visitor has, and the page that belongs to
 // it. Browsers send both cookies with each request; the LoadAndSave that a request
@@ -65,13 +71,12 @@ func newHandler(with, without *scs.SessionManager, opt options) (http.Handler, e
 		form.HandleFunc("POST /"+s.Name+"/{$}", a.submit(s))
 		mux.Handle("/"+s.Name+"/", s.km.LoadAndSave(form))
 	}
-	// Users sign in to both sessions at once, and out of both. The chart is shown
-	// to whoever still has one of them.
+	// Users sign in to both sessions at once, and out of both.
 	both := func(h http.HandlerFunc) http.Handler { return a.with.km.LoadAndSave(a.without.km.LoadAndSave(h)) }
 	mux.Handle("GET /{$}", both(a.home))
 	mux.Handle("POST /sign-in", both(a.signIn))
 	mux.Handle("POST /sign-out", both(a.signOut))
-	mux.Handle("GET /timeline", both(a.timeline))
+	mux.HandleFunc("GET /timeline", a.timeline) // loads no session, so it extends none
 	mux.Handle("GET /static/", http.FileServerFS(files))
 
 	protected := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
@@ -89,7 +94,6 @@ func (a *app) newSide(name string, sm *scs.SessionManager) (*side, error) {
 	sm.Cookie.Name = "demo_" + name
 	cfg := keepalive.Config{
 		Path:     "/" + name + "/keepalive/",
-		Passive:  func(r *http.Request) bool { return r.URL.Path == "/timeline" },
 		Observer: a.timelines.observer(name, sm),
 		// keepalive logs a warning about an idle timeout as short as this one. It is
 		// meant here, and the page explains what it leads to.
@@ -140,7 +144,9 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 		a.signInPage(w, http.StatusUnprocessableEntity, next, fmt.Sprintf("Write a name of 1 to %d characters; any will do.", maxName))
 		return
 	}
+	a.timelines.remove(timelineID(r))
 	id := a.timelines.add()
+	setTimelineCookie(w, id, int((a.lifetime + keepTimeline).Seconds()))
 	for _, s := range []*side{a.with, a.without} {
 		// The token from before the login may be known to others.
 		if err := s.sm.RenewToken(r.Context()); err != nil {
@@ -161,6 +167,8 @@ func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	a.timelines.remove(timelineID(r))
+	setTimelineCookie(w, "", -1)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -174,7 +182,7 @@ func (a *app) form(s *side) http.HandlerFunc {
 		site.Render(w, http.StatusOK, pages, "form.html", map[string]any{
 			"Side": s.Name, "User": user, "Idle": a.idle, "Lifetime": a.lifetime,
 			// Browsers wake hidden pages once a minute.
-			"Hidden":   a.idle < 3*time.Minute,
+			"InView":   a.idle < 3*time.Minute,
 			"Received": s.sm.PopString(r.Context(), "received"),
 		})
 	}
@@ -182,38 +190,49 @@ func (a *app) form(s *side) http.HandlerFunc {
 
 func (a *app) submit(s *side) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		words := len(strings.Fields(r.PostFormValue("story")))
+		length := words(len(strings.Fields(r.PostFormValue("story"))))
 		if s.user(r) == "" {
 			site.Render(w, http.StatusUnauthorized, pages, "ended.html", map[string]any{
-				"Side": s.Name, "Words": words, "Idle": a.idle, "Lifetime": a.lifetime,
+				"Side": s.Name, "Length": length, "Idle": a.idle, "Lifetime": a.lifetime,
 			})
 			return
 		}
 		took := time.Since(time.Unix(s.sm.GetInt64(r.Context(), "since"), 0))
-		received := fmt.Sprintf("Your claim of %s has arrived, %s after you signed in", count(words, "word"), span(took))
-		if n := int(took / a.idle); n > 0 {
-			received += fmt.Sprintf(": longer than %s", count(n, "idle timeout"))
+		received := fmt.Sprintf("Your claim of %s has arrived, %s after you signed in.", length, span(took))
+		if s == a.with && took > a.idle {
+			received += fmt.Sprintf(" Without keepalive you would have been signed out after %s.", span(a.idle))
 		}
-		s.sm.Put(r.Context(), "received", received+".")
+		s.sm.Put(r.Context(), "received", received)
 		http.Redirect(w, r, "/"+s.Name+"/", http.StatusSeeOther)
 	}
 }
 
-// timeline answers with the two sessions of this visitor. Nobody else can ask for
-// them: the id of the timeline is in the session, never in the request.
+// timeline answers with the two sessions of this visitor, also after their end.
 func (a *app) timeline(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	id := a.with.sm.GetString(r.Context(), "timeline")
-	if id == "" {
-		id = a.without.sm.GetString(r.Context(), "timeline")
-	}
-	body := a.timelines.get(id)
+	body := a.timelines.get(timelineID(r))
 	if body == nil {
 		w.WriteHeader(http.StatusNoContent) // not an error: browsers would log one each second
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body) // the client may have disconnected
+}
+
+// timelineID returns the id that the visitor's browser sends, "" if it has none.
+func timelineID(r *http.Request) string {
+	c, err := r.Cookie(timelineCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// setTimelineCookie gives the browser an id for maxAge seconds.
+func setTimelineCookie(w http.ResponseWriter, id string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: timelineCookie, Value: id, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
 }
 
 // span formats a duration for people: 20 s, 3 min, 1 min 48 s.
@@ -229,10 +248,10 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d\u00a0min %d\u00a0s", minutes, seconds)
 }
 
-// count returns a number with the noun it counts, in the plural if need be.
-func count(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
+// words returns a number of words: 1 word, 2 words.
+func words(n int) string {
+	if n == 1 {
+		return "1 word"
 	}
-	return fmt.Sprintf("%d %s", n, thing)
+	return fmt.Sprintf("%d words", n)
 }

@@ -141,7 +141,7 @@ func TestScript(t *testing.T) {
 	v.signIn()
 	require.Contains(t, v.get("/with/").Body.String(), `<head><script src="/with/keepalive/keepalive.`)
 	require.NotContains(t, v.get("/without/").Body.String(), "/keepalive/keepalive.")
-	for _, path := range []string{"/", "/with/", "/without/", "/timeline", "/static/demo.js", "/none"} {
+	for _, path := range []string{"/", "/with/", "/without/", "/timeline", "/static/demo.js", "/static/signed-out.js", "/none"} {
 		require.Equal(t, policy, v.get(path).Header().Get("Content-Security-Policy"), path)
 	}
 }
@@ -156,12 +156,13 @@ func TestForm(t *testing.T) {
 		}
 		require.Equal(t, "/with/", v.send("with").Header().Get("Location"))
 		require.Contains(t, v.get("/with/").Body.String(),
-			"Your claim of 3 words has arrived, 1\u00a0min 30\u00a0s after you signed in: longer than 4 idle timeouts.")
+			"Your claim of 3 words has arrived, 1\u00a0min 30\u00a0s after you signed in. "+
+				"Without keepalive you would have been signed out after 20\u00a0s.")
 		require.NotContains(t, v.get("/with/").Body.String(), "has arrived", "the message is shown once")
 
 		// The session of the other page has ended meanwhile.
 		require.Equal(t, "/?next=without", v.get("/without/").Header().Get("Location"))
-		require.Contains(t, v.get("/?next=without").Body.String(), "has ended")
+		require.Contains(t, v.get("/?next=without").Body.String(), "You are signed out")
 		w := v.send("without")
 		require.Equal(t, http.StatusUnauthorized, w.Code)
 		require.Contains(t, w.Body.String(), "You were signed out")
@@ -218,16 +219,59 @@ func TestTimelineExtendsNothing(t *testing.T) {
 			require.Len(t, v.timeline().With.Marks, 1)
 		}
 		time.Sleep(time.Second + 1) // memstore still returns a session in the nanosecond in which it expires
-		require.Equal(t, http.StatusNoContent, v.get("/timeline").Code)
+		require.Len(t, v.timeline().With.Marks, 1)
 		require.Equal(t, http.StatusUnauthorized, v.send("with").Code)
 	})
+}
+
+// A page that was hidden until the end shows how the sessions ended, to nobody else.
+func TestTimelineAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t)
+		v.signIn()
+		time.Sleep(10 * time.Second)
+		v.do("POST", "/with/keepalive/ping", nil)
+		time.Sleep(keepTimeline)
+		other := v.another()
+		require.Equal(t, http.StatusNoContent, other.get("/timeline").Code)
+		other.signIn() // old timelines are removed then
+		require.Len(t, other.timeline().With.Marks, 1)
+
+		ended := v.timeline()
+		require.Len(t, ended.With.Marks, 2)
+		require.Len(t, ended.Without.Marks, 1)
+
+		v.signIn()
+		require.Len(t, v.timeline().With.Marks, 1, "the next visit has its own")
+	})
+}
+
+func TestTimelineCookie(t *testing.T) {
+	v := newVisitor(t)
+	v.signIn()
+	w := v.do("POST", "/sign-in", neturl.Values{"name": {"Ann"}})
+	var found int
+	for _, c := range w.Result().Cookies() {
+		if c.Name == timelineCookie {
+			found++
+			require.True(t, c.HttpOnly)
+			require.Equal(t, http.SameSiteStrictMode, c.SameSite)
+		}
+	}
+	require.Equal(t, 1, found)
+
+	copied := v.another()
+	copied.jar.SetCookies(origin, v.jar.Cookies(origin))
+	require.Equal(t, http.StatusOK, copied.get("/timeline").Code)
+	v.do("POST", "/sign-out", nil)
+	require.Equal(t, http.StatusNoContent, copied.get("/timeline").Code, "it is removed with the sign-out")
 }
 
 func TestOldTimelinesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tl := newTimelines(time.Minute)
 		tl.add()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + keepTimeline)
 		tl.add()
 		require.Len(t, tl.visits, 2)
 		time.Sleep(time.Second)

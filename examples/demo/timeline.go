@@ -11,8 +11,13 @@ import (
 	"github.com/seed4a306b22/keepalive"
 )
 
-// maxMarks is how many marks a lane keeps. New ones replace the oldest.
-const maxMarks = 2000
+const (
+	// maxMarks is how many marks a lane keeps. New ones replace the oldest.
+	maxMarks = 2000
+	// keepTimeline is how long a timeline can be read after its sessions have
+	// reached their deadlines: a page may have been hidden until then.
+	keepTimeline = time.Hour
+)
 
 // lane is the history of one session, from the events of its Manager. Times are
 // Unix milliseconds.
@@ -49,22 +54,35 @@ func newTimelines(lifetime time.Duration) *timelines {
 	return &timelines{lifetime: lifetime, visits: make(map[string]*visit), lanes: make(map[string]*lane)}
 }
 
-// add returns the id of a new timeline, and removes those whose sessions have
-// reached their deadlines.
+// add returns the id of a new timeline, and removes those that are too old.
 func (t *timelines) add() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, v := range t.visits {
-		if time.Since(v.start) > t.lifetime {
-			for _, session := range v.sessions {
-				delete(t.lanes, session)
-			}
-			delete(t.visits, id)
+		if time.Since(v.start) > t.lifetime+keepTimeline {
+			t.delete(id)
 		}
 	}
 	id := rand.Text()
 	t.visits[id] = &visit{start: time.Now(), lanes: make(map[string]*lane)}
 	return id
+}
+
+// remove removes the timeline with that id, if there is one.
+func (t *timelines) remove(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.delete(id)
+}
+
+// delete is remove for callers that hold the lock.
+func (t *timelines) delete(id string) {
+	if v := t.visits[id]; v != nil {
+		for _, session := range v.sessions {
+			delete(t.lanes, session)
+		}
+		delete(t.visits, id)
+	}
 }
 
 // observer returns the Config.Observer of one side.

@@ -102,7 +102,7 @@ type wait struct {
 }
 
 // history is how far back the plots go.
-const history = 4 * time.Minute
+const history = 2 * time.Minute
 
 func newApp(opt options) (*app, error) {
 	a := &app{options: opt}
@@ -237,6 +237,5 @@ func (a *app) home(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Refresh", "2")
 	_, _ = w.Write(b.Bytes())
 }

@@ -17,11 +17,16 @@ var source string
 //go:embed page.css
 var style string
 
+//go:embed page.js
+var script string
+
 var (
 	page = template.Must(template.New("").Funcs(template.FuncMap{
 		"css": func() template.CSS { return template.CSS(style) },
+		"js":  func() template.JS { return template.JS(script) },
 	}).Parse(source))
-	policy = "default-src 'none'; style-src 'sha256-" + hash(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	policy = "default-src 'none'; style-src 'sha256-" + hash(style) + "'; script-src 'sha256-" + hash(script) + "'; " +
+		"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 func hash(s string) string {
@@ -29,33 +34,28 @@ func hash(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// The plot, in units of its view box.
-const (
-	left, right = 64.0, 940.0
-	top, bottom = 12.0, 132.0
-)
-
 // picture is what the page shows.
 type picture struct {
 	Drop, Build, Visit string
 	Lanes              []plot
-	Left, Right        float64
-	Top, Bottom        float64
 }
 
+// plot is one of the two plots. Places are in per cent of its width and height,
+// from the top left.
 type plot struct {
 	Name, Title   string
 	Visits, Slow  int
 	Median, Worst string
 	Bars          []bar
 	Drops         []float64
-	Columns, Rows []label
+	Columns       []label
+	Rows          []string // from the top
 }
 
 type bar struct {
-	X, Y, H float64
-	Slow    bool
-	Title   string
+	X, Y  float64
+	Slow  bool
+	Title string
 }
 
 type label struct {
@@ -64,10 +64,7 @@ type label struct {
 }
 
 func (a *app) picture(now time.Time) picture {
-	p := picture{
-		Drop: format(a.drop), Build: format(a.build), Visit: format(a.visit),
-		Left: left, Right: right, Top: top, Bottom: bottom,
-	}
+	p := picture{Drop: format(a.drop), Build: format(a.build), Visit: format(a.visit)}
 	longest := a.build // both plots have one scale, so that they can be compared
 	for _, l := range a.lanes {
 		l.mu.Lock()
@@ -86,16 +83,15 @@ func (a *app) picture(now time.Time) picture {
 func (l *lane) plot(now time.Time, longest time.Duration) plot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	x := func(t time.Time) float64 { return right - (right-left)*float64(now.Sub(t))/float64(history) }
-	height := func(d time.Duration) float64 { return (bottom - top) * float64(d) / float64(longest) }
+	x := func(t time.Time) float64 { return 100 - 100*float64(now.Sub(t))/float64(history) }
 	p := plot{Name: l.Name, Title: l.Title, Median: "–", Worst: "–"}
 	var took []time.Duration
 	for _, v := range l.waits {
-		if x(v.at) < left {
+		if x(v.at) < 0 {
 			continue
 		}
-		h := max(height(v.took), 2)
-		p.Bars = append(p.Bars, bar{X: x(v.at) - 3, Y: bottom - h, H: h, Slow: v.slow, Title: format(v.took)})
+		height := max(100*float64(v.took)/float64(longest), 2)
+		p.Bars = append(p.Bars, bar{X: x(v.at), Y: 100 - height, Slow: v.slow, Title: format(v.took)})
 		took = append(took, v.took)
 		p.Visits++
 		if v.slow {
@@ -107,7 +103,7 @@ func (l *lane) plot(now time.Time, longest time.Duration) plot {
 		p.Median, p.Worst = format(took[len(took)/2]), format(took[len(took)-1])
 	}
 	for _, d := range l.drops {
-		if x(d) >= left {
+		if x(d) >= 0 {
 			p.Drops = append(p.Drops, x(d))
 		}
 	}
@@ -118,8 +114,8 @@ func (l *lane) plot(now time.Time, longest time.Duration) plot {
 		}
 		p.Columns = append(p.Columns, label{x(now.Add(-time.Duration(m) * time.Minute)), text})
 	}
-	for _, d := range []time.Duration{0, longest / 2, longest} {
-		p.Rows = append(p.Rows, label{bottom - height(d), format(d)})
+	for _, d := range []time.Duration{longest, longest / 2, 0} {
+		p.Rows = append(p.Rows, format(d))
 	}
 	return p
 }

@@ -27,6 +27,9 @@ const (
 func TestExamples(t *testing.T) {
 	runInBrowsers(t, []browserTest{
 		{name: "demo", run: testDemo},
+		{name: "demo hidden until the end", run: testDemoHidden},
+		{name: "demo on a phone", run: testDemoOnPhone},
+		{name: "warm-up", run: testWarmup},
 		{name: "turbo", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "turbo") }},
 		{name: "htmx", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "htmx") }},
 		{name: "spa", run: func(t *testing.T, b *webdriver.Browser) { testSoftNavigation(t, b, "spa") }},
@@ -54,8 +57,8 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
-// startExample builds and runs an example, and returns its address.
-func startExample(t *testing.T, example string) string {
+// startExample builds and runs an example, with more flags than the usual ones, and returns its address.
+func startExample(t *testing.T, example string, flags ...string) string {
 	t.Helper()
 	folder := watchdog.New(t)
 	program := filepath.Join(folder.Path, example)
@@ -64,7 +67,10 @@ func startExample(t *testing.T, example string) string {
 	build.Stdout, build.Stderr = t.Output(), t.Output()
 	require.NoError(t, folder.Run(build))
 
-	args := []string{"-addr", "localhost:0", "-idle", exampleIdle.String()}
+	args := append([]string{"-addr", "localhost:0"}, flags...)
+	if len(flags) == 0 {
+		args = append(args, "-idle", exampleIdle.String())
+	}
 	for _, l := range libraries {
 		if l.example == example {
 			library := npm.File(t, l.pkg, l.version, l.path, l.integrity)
@@ -119,6 +125,7 @@ func signIn(t *testing.T, b *webdriver.Browser) {
 func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 	b.Navigate(startExample(t, example))
 	waitForPage(t, b, "Home")
+	requireAccessible(t, b)
 	requests := webdriver.Script[int](b, "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('/keepalive/ping')).length")
 	require.Zero(t, requests, "nobody is signed in")
 	webdriver.Script[any](b, recorder+"window.first = keepalive")
@@ -198,6 +205,7 @@ func testCSRF(t *testing.T, b *webdriver.Browser) {
 	signIn(t, b)
 	b.Click(`nav a[href="/note"]`)
 	waitForPage(t, b, "Note")
+	requireAccessible(t, b)
 	b.SendKeys("textarea", "It was")
 	token := func() string {
 		return webdriver.Script[string](b, "return document.querySelector('main input[type=hidden]').value")
@@ -220,20 +228,140 @@ func testCSRF(t *testing.T, b *webdriver.Browser) {
 	waitForUser(t, b, "Ann")
 }
 
+// requireAccessible checks the current page by axe, light and dark.
+func requireAccessible(t *testing.T, b *webdriver.Browser) {
+	t.Helper()
+	webdriver.Script[any](b, string(npm.File(t, npm.Axe, npm.AxeVersion, npm.AxePath, npm.AxeIntegrity)))
+	for _, scheme := range []string{"light", "dark"} {
+		webdriver.Script[any](b, `
+			window.darkRules ??= [...document.styleSheets].flatMap(sheet => [...sheet.cssRules])
+				.filter(rule => rule.media?.mediaText === '(prefers-color-scheme: dark)');
+			for (const rule of darkRules) rule.media.mediaText = arguments[0] === 'dark' ? 'all' : 'not all';
+			document.documentElement.style.colorScheme = arguments[0]`, scheme)
+		require.Empty(t, webdriver.AsyncScript[[]string](b, runAxe, []string{}), scheme)
+	}
+}
+
 // The demo shows a form with keepalive beside one without it.
 func testDemo(t *testing.T, b *webdriver.Browser) {
-	b.Navigate(startExample(t, "demo"))
-	b.SendKeys("input[name=name]", "Ann")
-	b.Press(webdriver.Enter)
-	eventually(t, "the form", func() bool { return strings.HasSuffix(b.URL(), "/with/") })
+	enterDemo(t, b, startExample(t, "demo"))
 	b.SendKeys("#story", "It was")
+	requireAccessible(t, b)
 	shows := func(text string) bool {
 		return webdriver.Script[bool](b, "return document.querySelector('main')?.innerText.includes(arguments[0]) ?? false", text)
 	}
-	eventually(t, "the end of the session without keepalive", func() bool { return shows("Ended after") })
+	eventually(t, "the end of the session without keepalive", func() bool { return shows("Signed out after") })
 	time.Sleep(exampleIdle / 2)
 	require.Empty(t, webdriver.Script[string](b, "return document.getElementById('silent').textContent"))
 	require.False(t, readDialog(b).Open)
 	webdriver.Script[any](b, "setTimeout(() => document.querySelector('#claim button').click(), 100)")
 	eventually(t, "the claim has arrived", func() bool { return shows("Your claim of 2 words has arrived") })
+}
+
+func enterDemo(t *testing.T, b *webdriver.Browser, address string) {
+	t.Helper()
+	b.Navigate(address)
+	requireAccessible(t, b)
+	b.SendKeys("input[name=name]", "Ann")
+	b.Press(webdriver.Enter)
+	eventually(t, "the charts", func() bool {
+		return webdriver.Script[bool](b, "return document.querySelectorAll('.lane svg .left').length === 2")
+	})
+}
+
+// What happened while the page was hidden is drawn from the server's record, and nothing else is drawn before.
+func testDemoHidden(t *testing.T, b *webdriver.Browser) {
+	address := startExample(t, "demo", "-idle", "16s", "-lifetime", "40s")
+	enterDemo(t, b, address)
+	webdriver.Script[any](b, `
+		window.reasons = new Set();
+		const reason = document.querySelector('.lane.with [data-fact=why]');
+		new MutationObserver(() => reasons.add(reason.textContent)).observe(reason, { childList: true })`)
+	page, other := b.Window(), b.NewWindow("tab")
+	hide(b, other)
+	b.Navigate(address + "/none") // extends no session
+	eventually(t, "the end of both sessions", func() bool {
+		return webdriver.AsyncScript[bool](b, `
+			Promise.all(['/with', '/without'].map(side => fetch(side + '/keepalive/ping')))
+				.then(responses => arguments[0](responses.every(response => response.status === 401)))`)
+	})
+	record := webdriver.AsyncScript[struct {
+		With struct {
+			Deadline int64
+			Marks    []struct {
+				Kind   string
+				Expiry int64
+			}
+		}
+	}](b, "fetch('/timeline').then(response => response.json()).then(arguments[0])").With
+	pings := 0
+	for _, m := range record.Marks {
+		if m.Kind == "ping" {
+			pings++
+		}
+	}
+	reason := ": nobody stays signed in for longer."
+	if record.Marks[len(record.Marks)-1].Expiry < record.Deadline-10 { // the browser was too slow
+		reason = ": the server had heard nothing for too long."
+	}
+
+	show(t, b, page)
+	eventually(t, "the end is drawn", func() bool {
+		return webdriver.Script[int](b, "return document.querySelectorAll('.lane svg .end').length") == 2
+	})
+	require.Equal(t, pings, webdriver.Script[int](b, "return document.querySelectorAll('.lane.with .ping').length"))
+	require.Equal(t, []string{reason}, webdriver.Script[[]string](b, "return [...reasons]"))
+}
+
+// The charts stay in sight while the form scrolls below them.
+func testDemoOnPhone(t *testing.T, b *webdriver.Browser) {
+	address := startExample(t, "demo")
+	onPhone(t, b)
+	enterDemo(t, b, address)
+	requireAccessible(t, b)
+	b.SendKeys("#story", "It was")
+	webdriver.Script[any](b, "document.querySelector('#claim button').focus()")
+	eventually(t, "the charts are above the form", func() bool {
+		return webdriver.Script[bool](b, `
+			const charts = document.querySelector('.lanes').getBoundingClientRect();
+			const button = document.activeElement.getBoundingClientRect();
+			return scrollY > charts.height && charts.top === 0 && charts.bottom <= button.top && button.bottom <= innerHeight`)
+	})
+	require.Equal(t, 2, webdriver.Script[int](b, `
+		return [...document.querySelectorAll('.lane svg')].filter(svg => {
+			const { left, top, width, height } = svg.getBoundingClientRect();
+			return svg.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+		}).length`), "nothing covers the charts")
+}
+
+// onPhone goes on in a window as wide as a phone's.
+func onPhone(t *testing.T, b *webdriver.Browser) {
+	t.Helper()
+	openPopup(t, b)
+	eventually(t, "the window has its size", func() bool {
+		return webdriver.Script[bool](b, `
+			if (innerWidth === 390 && innerHeight === 500) return true;
+			resizeBy(390 - innerWidth, 500 - innerHeight);
+			return false`)
+	})
+}
+
+// The plots change in place, and their texts can be read on a phone.
+func testWarmup(t *testing.T, b *webdriver.Browser) {
+	address := startExample(t, "warmup", "-visit", "1s", "-drop", "5s")
+	onPhone(t, b)
+	b.Navigate(address)
+	requireAccessible(t, b)
+	webdriver.Script[any](b, "window.first = document.querySelector('main')")
+	eventually(t, "a visitor who waited", func() bool {
+		return webdriver.Script[bool](b, "return document.querySelectorAll('.without .plot .slow').length > 1")
+	})
+	require.True(t, webdriver.Script[bool](b, "return window.first === document.querySelector('main')"), "it was reloaded")
+	requireAccessible(t, b)
+	require.Empty(t, webdriver.Script[[]string](b, `
+		const texts = [...document.querySelectorAll('.plot text, .plot li')];
+		const boxes = texts.map(e => e.getBoundingClientRect());
+		return texts.filter((e, i) => boxes[i].height < 12 || boxes[i].left < 0 || boxes[i].right > innerWidth ||
+			boxes.some((box, j) => j !== i && box.left < boxes[i].right && boxes[i].left < box.right &&
+				box.top < boxes[i].bottom && boxes[i].top < box.bottom)).map(e => e.textContent)`), "too small, outside or covered")
 }
