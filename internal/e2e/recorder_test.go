@@ -45,6 +45,7 @@ type event struct {
 	Persisted bool
 	Detail    struct {
 		Reason string
+		IdleMs float64
 		Data   any
 	}
 	Method, Body string // of what was sent
