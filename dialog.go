@@ -1,10 +1,9 @@
 package keepalive
 
 import (
-	"bytes"
 	_ "embed"
 	"html"
-	"html/template"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -26,9 +25,14 @@ type Texts struct {
 	// Lifetime is the text before the lifetime's end, which nothing can put off:
 	// "You will be signed out in {time}, whatever you do. Please save your work."
 	Lifetime string
+	// Unknown stands in their place once that time is over and the server has not
+	// answered: "Your session may have ended. The server has not answered yet."
+	Unknown string
 	// Offline follows these while the server does not answer: "The server can’t
-	// be reached."
+	// be reached. Trying again."
 	Offline string
+	// Wait follows them while a button waits for the server: "One moment, please."
+	Wait string
 	// Stay is the button that extends the session: "Stay signed in".
 	Stay string
 	// SignOut is the button that ends it: "Sign out".
@@ -49,6 +53,18 @@ type Texts struct {
 	Kept string
 	// SignIn is the link to Config.LoginURL: "Sign in in a new tab".
 	SignIn string
+	// SignedOut is the bar that stays when the dialog is closed: "You are signed
+	// out. What you type here can’t be saved."
+	SignedOut string
+
+	// OtherUser is the title when another user has signed in, in another tab:
+	// "You are now signed in as somebody else".
+	OtherUser string
+	// OtherUserText says what that means: "What you send from this page would be
+	// sent in their name."
+	OtherUserText string
+	// Reload is the button that loads the page again: "Reload the page".
+	Reload string
 }
 
 var english = Texts{
@@ -56,7 +72,9 @@ var english = Texts{
 	Warning:          "Your session is about to end",
 	Idle:             "You will be signed out in {time}.",
 	Lifetime:         "You will be signed out in {time}, whatever you do. Please save your work.",
-	Offline:          "The server can’t be reached.",
+	Unknown:          "Your session may have ended. The server has not answered yet.",
+	Offline:          "The server can’t be reached. Trying again.",
+	Wait:             "One moment, please.",
 	Stay:             "Stay signed in",
 	SignOut:          "Sign out",
 	Close:            "Close",
@@ -66,6 +84,10 @@ var english = Texts{
 	ExpiredElsewhere: "Your session was ended elsewhere.",
 	Kept:             "What you have typed is still here.",
 	SignIn:           "Sign in in a new tab",
+	SignedOut:        "You are signed out. What you type here can’t be saved.",
+	OtherUser:        "You are now signed in as somebody else",
+	OtherUserText:    "What you send from this page would be sent in their name.",
+	Reload:           "Reload the page",
 }
 
 // orEnglish returns t with English in the place of empty fields.
@@ -79,20 +101,12 @@ func (t Texts) orEnglish() Texts {
 	return t
 }
 
+// dialogSource is the document of the dialogs, with {{names}} that document
+// replaces. The style is a data block, because policies stop style elements there
+// too. The script adopts it.
+//
 //go:embed client/dialog.html
 var dialogSource string
-
-var dialogPage = template.Must(template.New("").Funcs(template.FuncMap{
-	// timed puts an element in the place of the time that is left.
-	"timed": func(text string) template.HTML {
-		before, after, found := strings.Cut(text, "{time}")
-		clock := "<time></time>"
-		if !found {
-			clock = "<time hidden></time>" // the script looks for it
-		}
-		return template.HTML(html.EscapeString(before) + clock + html.EscapeString(after))
-	},
-}).Parse(dialogSource))
 
 // dialog is what the document of the dialogs is made of.
 type dialog struct {
@@ -109,29 +123,68 @@ func (d dialog) serve(w http.ResponseWriter, r *http.Request) {
 	if d.texts != nil {
 		texts = d.texts(preferLanguage(r, r.URL.RawQuery))
 	}
-	texts = texts.orEnglish()
-	var page bytes.Buffer
-	err := dialogPage.Execute(&page, struct {
-		Texts
-		Gone             map[string]string
-		Login, Logout    string
-		Blank, OpenLogin bool
-		Script           string
-	}{
-		Texts: texts, Script: dialogModule().name(),
-		Gone:  map[string]string{"gone": texts.ExpiredElsewhere, "goneidle": texts.ExpiredIdle, "gonelifetime": texts.ExpiredLifetime},
-		Login: d.loginURL, Logout: d.logoutURL, Blank: d.afterEnd == BlankPage, OpenLogin: d.afterEnd == OpenLogin,
-	})
-	if err != nil { // a fault of the template, which the tests execute
-		panic(err)
-	}
 	h := w.Header()
 	h.Set("Cache-Control", "private, max-age=300")
 	h.Add("Vary", "Accept-Language")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK) // a router outside may have preset another
-	_, _ = page.WriteTo(w)       // the client has gone
+	w.WriteHeader(http.StatusOK)                            // a router outside may have preset another
+	_, _ = io.WriteString(w, d.document(texts.orEnglish())) // or the client has gone
+}
+
+// document returns the dialogs in the words of t.
+func (d dialog) document(t Texts) string {
+	text := html.EscapeString
+	button := func(name, words string) string {
+		return `<button name="` + name + `" part="` + name + `">` + text(words) + `</button>`
+	}
+	kept, closeGone := " "+text(t.Kept), button("close", t.Close)
+	if d.afterEnd == BlankPage {
+		kept, closeGone = "", "" // the page has nothing to go on with
+	}
+	signIn, signOut := "", ""
+	if d.loginURL != "" {
+		signIn = `<a href="` + text(d.loginURL) + `" target="_blank" part="signin">` + text(t.SignIn) + `</a>`
+	}
+	if d.logoutURL != "" {
+		signOut = `<form method="post" action="` + text(d.logoutURL) + `"><button part="signout">` + text(t.SignOut) + `</button></form>`
+	}
+	return strings.NewReplacer(
+		"{{dialog}}", ` lang="`+text(t.Lang)+`" dir="auto" role="alertdialog" tabindex="-1" autofocus aria-labelledby="title" aria-describedby="text" part="dialog"`,
+		"{{after}}", [...]string{KeepPage: "", BlankPage: "blank", OpenLogin: "login", KeepPageWithoutBar: "nobar"}[d.afterEnd],
+		"{{lang}}", text(t.Lang),
+		"{{warning}}", text(t.Warning),
+		"{{idle}}", withTime(t.Idle),
+		"{{lifetime}}", withTime(t.Lifetime),
+		"{{unknown}}", text(t.Unknown),
+		"{{wait}}", text(t.Wait),
+		"{{offline}}", text(t.Offline),
+		"{{stay}}", button("stay", t.Stay),
+		"{{signout}}", signOut,
+		"{{close}}", button("close", t.Close),
+		"{{expired}}", text(t.Expired),
+		"{{elsewhere}}", text(t.ExpiredElsewhere),
+		"{{expiredidle}}", text(t.ExpiredIdle),
+		"{{expiredlifetime}}", text(t.ExpiredLifetime),
+		"{{kept}}", kept,
+		"{{signin}}", signIn,
+		"{{closegone}}", closeGone,
+		"{{otheruser}}", text(t.OtherUser),
+		"{{otherusertext}}", text(t.OtherUserText),
+		"{{reload}}", button("reload", t.Reload),
+		"{{signedout}}", text(t.SignedOut),
+	).Replace(dialogSource)
+}
+
+// withTime returns text with an element in the place of the time that is left. The
+// script looks for it, so it is also there where text has no place for it.
+func withTime(text string) string {
+	before, after, found := strings.Cut(text, "{time}")
+	clock := `<time part="time"></time>`
+	if !found {
+		clock = `<time hidden></time>`
+	}
+	return html.EscapeString(before) + clock + html.EscapeString(after)
 }
 
 // preferLanguage returns a copy of r that accepts lang before all others, or r
