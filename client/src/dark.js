@@ -11,17 +11,16 @@ import { page } from './dom.js';
 const lightness = (color) => {
 	const [x = 0, y = 0, z = 0, alpha = 1] = (color.match(/[\d.]+/g) ?? []).map(Number);
 	if (alpha < 0.5) return undefined;
-	if (color.startsWith('rgb')) return (0.2126 * x + 0.7152 * y + 0.0722 * z) / 255;
+	if (color.startsWith('rgb')) return (2 * x + 7 * y + z) / 2550; // about the luminance
 	if (color.startsWith('ok')) return x; // oklab, oklch
 	return undefined;
 };
 
+/** @param {Element|null} element */
+const lightnessOf = (element) => (element ? lightness(getComputedStyle(element).backgroundColor) : undefined);
+
 export const isDarkPage = () => {
 	const root = page.documentElement;
 	if (!root || getComputedStyle(root).colorScheme !== 'normal') return false;
-	for (const element of [page.body, root]) {
-		const light = element && lightness(getComputedStyle(element).backgroundColor);
-		if (light !== null && light !== undefined) return light < 0.4;
-	}
-	return false;
+	return (lightnessOf(page.body) ?? lightnessOf(root) ?? 1) < 0.4;
 };

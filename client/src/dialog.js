@@ -5,12 +5,13 @@
 
 /** @import { Actions, View } from './notice.js' */
 
+import { page } from './dom.js';
 import { formatDuration } from './duration.js';
 import { windowAround } from './frames.js';
 import { wouldBeLost } from './hold.js';
-import { hide, place, show, shownPart } from './host.js';
+import { find, hide, isOnPage, place, show, shownPart } from './host.js';
 import { openLogin } from './login.js';
-import { createShield, listenBefore, pressEscape } from './shield.js';
+import { listenBefore, pressEscape } from './shield.js';
 import { LAST_SPEECH, SECOND, SPEECH_INTERVAL } from './times.js';
 import { folder, loadedWords, loadWords } from './words.js';
 
@@ -35,16 +36,16 @@ let speech = '';
 /** Reports whether a dialog is open. */
 export const isOpen = () => Boolean(shownPart()?.showModal);
 
-/** @param {string} selector */
-const find = (selector) => /** @type {HTMLElement} */ (shownPart()?.querySelector(selector));
-
-const isEnd = () => notice.startsWith('gone');
+/** @param {string} id */
+const isEnd = (id) => id.startsWith('gone');
 
 /** Says what is written, to those who do not see it. */
 const speak = () => {
 	const status = find('[role=status]');
 	if (!status) return;
-	status.textContent = ['#text', '[part=wait]', '[part=offline]'].map((part) => find(part)?.innerText).join(' ');
+	/** @type {NodeListOf<HTMLElement>|undefined} */
+	const texts = shownPart()?.querySelectorAll('p[part]:not([hidden])');
+	status.textContent = Array.from(texts ?? [], ({ innerText }) => innerText).join(' ');
 	setTimeout(() => status.replaceChildren(), SPEECH_TIME);
 };
 
@@ -53,90 +54,83 @@ const speak = () => {
  * then for the ear.
  */
 const showProgress = () => {
-	const clock = find('time');
 	const { end, failing, pending } = view;
-	const left = end - Date.now();
-	clock.textContent = formatDuration(Math.max(1, Math.ceil(left / SECOND)), shownPart()?.lang ?? '');
+	const now = Date.now();
+	const left = end - now;
+	find('time').textContent = formatDuration(Math.max(1, Math.ceil(left / SECOND)), shownPart()?.lang ?? '');
 	find('#text>:first-child').hidden = left <= 0;
 	find('#text>:last-child').hidden = left > 0;
 	find('[part=offline]').hidden = !failing;
-	const interval = left > LAST_SPEECH ? Math.ceil(left / SPEECH_INTERVAL) : Number(left > 0);
-
 	const stay = /** @type {HTMLButtonElement|undefined} */ (find('[name=stay]'));
 	const isBusy = pending && !failing;
-	pendingSince = isBusy ? pendingSince || Date.now() : 0;
-	const isLong = isBusy && Date.now() - pendingSince >= SECOND;
+	pendingSince = isBusy ? pendingSince || now : 0;
+	const isLong = isBusy && now - pendingSince >= SECOND;
 	if (stay) {
-		if (isBusy && stay.matches(':focus')) shownPart()?.focus(); // a disabled button would lose the focus to the page
+		if (isBusy && !stay.disabled) shownPart()?.focus(); // a disabled button would lose the focus to the page
 		stay.disabled = isBusy;
 		stay.setAttribute('aria-busy', String(isBusy));
 		find('[part=wait]').hidden = !isLong;
 	}
 
-	const news = [interval, failing, isLong].join();
+	const news = [left > LAST_SPEECH ? Math.ceil(left / SPEECH_INTERVAL) : left > 0, failing, isLong].join();
 	if (speech && speech !== news) speak(); // what is there at first is the dialog's description
 	speech = news;
+};
+
+/** @param {boolean} closed whether the dialog makes way for the bar */
+const setClosed = (closed) => {
+	isClosed = closed;
+	draw();
 };
 
 /** @param {string} name the button's */
 const press = (name) => {
 	if (name === 'stay') actions.stay();
 	if (name === 'reload') location.reload();
-	if (name === 'close') {
-		isClosed = true;
-		draw();
-	}
+	if (name === 'close') setClosed(true);
 };
-
-const shield = createShield(press);
 
 /** What this script leaves in the window: for pages that may not import it, and for frames that hold a form back. */
 const key = Symbol.for(folder + 'dialog');
 
-/** Shows again what the user has closed. */
-const reopen = () => {
-	isClosed = false;
-	draw();
-};
+/** Reports whether the session has ended and the app wants what follows from that. @param {Document} words */
+const leavesBar = (words) => isEnd(notice) && words.documentElement.dataset.after !== 'nobar';
 
 /** Holds a form back, once, and says again why. @param {Event} event */
 const onSubmit = (event) => {
-	const { target } = event;
+	const target = /** @type {HTMLFormElement} */ (event.target);
 	const words = loadedWords();
-	const { after = '' } = words?.documentElement.dataset ?? {};
-	if (!words || !target || !(isEnd() || notice === 'user') || /nobar|blank/.test(after)) return;
+	if (!words || !(notice === 'user' || leavesBar(words))) return;
 	if (heldForms.has(target) || !wouldBeLost(/** @type {SubmitEvent} */ (event), words)) return;
 	heldForms.add(target);
-	if (!actions.dispatch('keepalive:hold', { form: /** @type {HTMLFormElement} */ (target) })) return;
+	if (!actions.dispatch('keepalive:hold', { form: target })) return;
 	event.preventDefault();
 	event.stopImmediatePropagation();
-	const around = windowAround(actions.guard);
-	if (around) Reflect.get(around, key)?.reopen();
-	else reopen();
+	Reflect.get(windowAround(actions.guard) ?? window, key)?.setClosed(false);
 };
 
 /** document.open() takes all listeners away. Where they are there, this adds none. */
 const listen = () => {
-	listenBefore(shield);
+	listenBefore(press);
 	addEventListener('submit', onSubmit, true);
 };
 
 /** @type {(id: string, words: Document) => void} */
 const showOnce = (id, words) => {
-	if (id === shownId) return place();
+	// One that was removed has lost its listeners, if document.open() did it.
+	if (id === shownId && isOnPage()) return place();
 	const template = words.getElementById(id);
 	shownId = id;
 	if (!template) return hide();
 	speech = '';
-	const part = show(template, words.head.textContent ?? '');
-	part.oncancel = (event) => {
+	const part = show(template, words.head.textContent ?? '', draw);
+	// Escape where no key says so, as Android's back gesture. Browsers close a dialog at once, without cancel, where the user
+	// has done nothing in the page yet.
+	part.oncancel = part.onclose = (event) => {
 		event.preventDefault();
-		pressEscape(press);
-	};
-	// Browsers close a dialog at once where the user has done nothing in the page yet.
-	part.onclose = () => {
-		if (part !== shownPart() || /** @type {HTMLDialogElement} */ (part).open) return;
-		pressEscape(press);
+		const isReopened = event.type === 'close' && part.open;
+		if (part !== shownPart() || isReopened) return;
+		pressEscape();
 		place();
 	};
 	part.onsubmit = (event) => {
@@ -147,11 +141,12 @@ const showOnce = (id, words) => {
 const draw = () => {
 	listen();
 	// Why the session has ended does not change any more.
-	if (!isEnd() || !view.notice.startsWith('gone')) {
+	if (!isEnd(notice) || !isEnd(view.notice)) {
 		if (notice !== view.notice) isClosed = false;
 		notice = view.notice;
 	}
-	if (!notice) {
+	// While a page is written anew, there may be nothing in it yet.
+	if (!notice || !page.documentElement) {
 		heldForms = new WeakSet();
 		shownId = '';
 		return hide();
@@ -162,12 +157,11 @@ const draw = () => {
 		return;
 	}
 	if (windowAround(actions.guard)) return; // which shows it
-	const { after } = words.documentElement.dataset;
-	const remainder = isEnd() && after !== 'nobar' ? 'bar' : '';
+	const remainder = leavesBar(words) ? 'bar' : '';
 	showOnce(isClosed ? remainder : notice, words);
 	if (find('time')) showProgress();
-	const login = words.querySelector('a')?.href;
-	if (login && isEnd() && after === 'login') openLogin(login, actions.look);
+	// New refuses OpenLogin without a LoginURL.
+	if (isEnd(notice) && words.documentElement.dataset.after === 'login') openLogin(/** @type {HTMLAnchorElement} */ (words.querySelector('a')).href, actions.look);
 };
 
 /**
@@ -182,5 +176,5 @@ export const update = (newView, newActions) => {
 	draw();
 };
 
-listenBefore(shield);
-Reflect.set(window, key, { isOpen, update, reopen });
+listen();
+Reflect.set(window, key, { isOpen, update, setClosed });

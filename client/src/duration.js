@@ -18,13 +18,10 @@ const locales = (lang) => {
 export const formatDuration = (seconds, lang) => {
 	const locale = locales(lang);
 	const hours = Math.floor(seconds / 3600);
-	const parts = {
-		hour: hours,
-		minute: Math.floor(seconds / 60) % 60,
-		second: hours ? 0 : seconds % 60,
-	};
-	const words = Object.entries(parts)
-		.filter(([, count]) => count)
-		.map(([unit, count]) => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(count));
+	const units = { hour: hours, minute: Math.floor(seconds / 60) % 60, second: hours ? 0 : seconds % 60 };
+	const words = [];
+	for (const [unit, count] of Object.entries(units)) {
+		if (count) words.push(new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(count));
+	}
 	return new Intl.ListFormat(locale, { type: 'unit' }).format(words);
 };

@@ -19,7 +19,7 @@ export const wouldBeLost = ({ target, submitter, defaultPrevented }, words) => {
 	const action = withoutQuery(value('action', 'formAction'));
 	const frame = value('target', 'formTarget');
 	const isOfThisWindow =
-		!frame || frame === window.name || frame === '_self' || (frame === '_parent' && parent === self) || (frame === '_top' && top === self);
+		['', '_self', window.name].includes(frame) || (/^_(parent|top)$/.test(frame) && parent === self);
 	const isSignInOrOut = [words.querySelector('a')?.href, words.querySelector('form')?.action].some(
 		(url) => url && withoutQuery(url) === action,
 	);
@@ -27,7 +27,7 @@ export const wouldBeLost = ({ target, submitter, defaultPrevented }, words) => {
 	return (
 		!defaultPrevented &&
 		value('method', 'formMethod') === 'post' &&
-		new URL(action).origin === location.origin &&
+		action.startsWith(location.origin + '/') &&
 		isOfThisWindow &&
 		!isSignInOrOut &&
 		!hasPassword

@@ -9,6 +9,8 @@ import { page } from './dom.js';
 // that a page which insists on it does not keep the browser busy.
 const MOMENT = 50;
 
+const NAME = 'keepalive-dialog';
+
 /** @typedef {HTMLElement & Partial<Pick<HTMLDialogElement, 'showModal'|'close'|'open'>>} Part the bar is no dialog */
 
 /** @type {HTMLElement|undefined} */
@@ -21,24 +23,26 @@ let part;
 /** Returns what is shown. */
 export const shownPart = () => part;
 
+/** Returns what a selector finds there, which must be there. @param {string} selector */
+export const find = (selector) => /** @type {HTMLElement} */ (part?.querySelector(selector));
+
 /** Reports whether an event happened in what is shown. @param {Event} event */
 export const isOurs = (event) => Boolean(host && event.composedPath().includes(host));
-
-/** @param {string} selector */
-const lastOf = (selector) => {
-	try {
-		return [...page.querySelectorAll(selector)].pop();
-	} catch {
-		return undefined; // an engine that does not know these states
-	}
-};
 
 /**
  * Where the host belongs. A dialog goes into an open popover, which showModal() would close otherwise. The bar goes into the
  * page's modal dialog, outside of which nothing can be clicked.
  */
-const parent = () =>
-	lastOf(part?.showModal ? '[popover=""]:popover-open,[popover=auto]:popover-open' : ':modal') ?? page.documentElement;
+const parent = () => {
+	const selector = part?.showModal ? ':popover-open:not([popover=manual])' : ':modal';
+	try {
+		return [...page.querySelectorAll(selector)].pop() ?? page.documentElement;
+	} catch {
+		return page.documentElement; // an engine that does not know these states
+	}
+};
+
+export const isOnPage = () => Boolean(host?.isConnected);
 
 /** Reports whether the user can see and reach the part. */
 const isReachable = () => {
@@ -50,24 +54,27 @@ const isReachable = () => {
 	return part.open && (!hit || hit === host);
 };
 
-/** Brings the part back, or to the top, where that is needed. */
+/** Brings the part to the top, where that is needed. */
 export const place = () => {
 	if (!host || !part) return;
 	host.toggleAttribute('data-dark', isDarkPage());
 	host.removeAttribute('inert');
 	host.removeAttribute('aria-hidden');
-	if (isReachable()) return;
-	const focused = /** @type {HTMLElement} */ (root.activeElement ?? part);
-	part.close?.();
-	parent()?.append(host);
-	if (!host.isConnected || !part.showModal) return;
-	part.showModal();
-	focused.focus();
+	if (!isReachable()) {
+		const focused = /** @type {HTMLElement} */ (root.activeElement ?? part);
+		part.close?.();
+		parent()?.append(host);
+		part.showModal?.();
+		if (part.showModal) focused.focus();
+	}
 };
+
+/** @type {() => void} */
+let onChange;
 
 const observer = new MutationObserver((mutations) => {
 	const isOpened = mutations.some(({ type }) => type === 'attributes');
-	if (isOpened || !host?.isConnected) setTimeout(place, MOMENT);
+	if (isOpened || !isOnPage()) setTimeout(onChange, MOMENT);
 });
 
 /** Takes what is shown off the page, and gives the focus back. */
@@ -80,13 +87,17 @@ export const hide = () => {
 };
 
 /**
- * Shows a copy of an element, in place of what is shown, and returns it.
- * @type {(template: HTMLElement, style: string) => Part}
+ * Shows a copy of an element, in place of what is shown, and returns it. When the page has opened something since, or has
+ * removed the copy, changed is called.
+ * @type {(template: HTMLElement, style: string, changed: () => void) => Part}
  */
-export const show = (template, style) => {
+export const show = (template, style, changed) => {
 	hide();
+	onChange = changed;
 	part = page.importNode(template, true);
-	host = page.createElement('keepalive-dialog');
+	// Pages hide elements that are not defined, until their own are.
+	if (!customElements.get(NAME)) customElements.define(NAME, class extends HTMLElement {});
+	host = page.createElement(NAME);
 	root = host.attachShadow({ mode: 'open' });
 	root.append(part);
 	try {
@@ -95,9 +106,9 @@ export const show = (template, style) => {
 		sheet.replaceSync(style);
 		root.adoptedStyleSheets = [sheet];
 	} catch {
-		part.querySelector('[role=status]')?.remove(); // an engine that lacks this shows all in plain, and nothing twice
+		find('[role=status]')?.remove(); // an engine that lacks this shows all in plain, and nothing twice
 	}
 	place();
-	observer.observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ['open'] });
+	observer.observe(document, { childList: true, subtree: true, attributeFilter: ['open'] });
 	return part;
 };

@@ -27,10 +27,12 @@ const hasUnsavedInput = (root) =>
 	[...root.querySelectorAll('*')].some((element) => {
 		const { localName, shadowRoot, contentDocument } = /** @type {HTMLIFrameElement} */ (element);
 		const inner = contentDocument ? Reflect.get(Document.prototype, 'documentElement', contentDocument) : shadowRoot;
-		if (inner && hasUnsavedInput(inner)) return true;
-		if (/^(input|select|textarea)$/.test(localName)) return isUnsavedField(element);
-		// What such an element held at first is not known.
-		return /** @type {HTMLElement} */ (element).isContentEditable && Boolean(element.textContent?.trim());
+		// What an element held at first, where the user edits its text, is not known.
+		const { isContentEditable, textContent } = /** @type {HTMLElement} */ (element);
+		const isField = /^(input|select|textarea)$/.test(localName);
+		return (
+			(inner && hasUnsavedInput(inner)) || (isField && isUnsavedField(element)) || (isContentEditable && textContent?.trim())
+		);
 	});
 
 /** Reports whether somebody could lose something. */

@@ -9,11 +9,11 @@ export const folder = location.origin + new URL('.', import.meta.url).pathname;
 
 const RETRY_DELAY = 10_000;
 
-/** @type {Document|undefined} */
+/** @type {Document|null|undefined} */
 let words;
 let isLoading = false;
 
-/** Returns the document with one element for each id, in the page's language, or undefined while it has not come. */
+/** Returns the document with one element for each id, in the page's language, or nothing while it has not come. */
 export const loadedWords = () => words;
 
 /**
@@ -41,7 +41,7 @@ export const loadWords = async (onLoad) => {
 	isLoading = true;
 	// Trusted Types allow a response that is a document.
 	const answer = await get('dialog?' + encodeURIComponent(page.documentElement.lang), 'document');
-	words = answer?.responseXML ?? undefined;
+	words = answer?.responseXML;
 	isLoading = false;
 	if (words) onLoad();
 	else setTimeout(onLoad, RETRY_DELAY);

@@ -247,3 +247,14 @@ func (b *Browser) Offline(offline bool) {
 	b.devTools("Network.emulateNetworkConditions",
 		map[string]any{"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
 }
+
+// EmulateMedia shows the current page as for a medium, such as "print", and with media features; Chromium only. "" and nil
+// undo that.
+func (b *Browser) EmulateMedia(medium string, features map[string]string) {
+	b.t.Helper()
+	list := []map[string]string{}
+	for name, value := range features {
+		list = append(list, map[string]string{"name": name, "value": value})
+	}
+	b.devTools("Emulation.setEmulatedMedia", map[string]any{"media": medium, "features": list})
+}
