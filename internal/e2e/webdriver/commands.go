@@ -91,6 +91,17 @@ func (b *Browser) Point(x, y int, click bool) {
 	b.perform(map[string]any{"type": "pointer", "id": "mouse", "actions": moves})
 }
 
+// Tap touches the screen for a moment. WebKit's driver has no touch screen.
+func (b *Browser) Tap(x, y int) {
+	b.t.Helper()
+	b.perform(map[string]any{
+		"type": "pointer", "id": "finger", "parameters": map[string]any{"pointerType": "touch"},
+		"actions": []map[string]any{
+			{"type": "pointerMove", "duration": 0, "x": x, "y": y}, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0},
+		},
+	})
+}
+
 func (b *Browser) perform(source map[string]any) {
 	b.t.Helper()
 	b.call(nil, "PerformActions", map[string]any{"actions": []any{source}})
