@@ -12,11 +12,10 @@ const PAUSE = 10_000;
 const inputIn = ({ value, checked, selectedOptions = [] }) =>
 	[value, checked, ...Array.from(selectedOptions, ({ index }) => index)].join();
 
-/** Compares with a copy that was reset, in a document where nothing runs. @param {Element} field */
+/** Compares with a copy that was reset. It is never in the page. @param {Element} field */
 const isUnsavedField = (field) => {
-	const copies = page.implementation.createHTMLDocument();
-	const form = copies.createElement('form');
-	const copy = copies.importNode(field, true);
+	const form = page.createElement('form');
+	const copy = page.importNode(field, true);
 	form.append(copy);
 	form.reset();
 	return inputIn(copy) !== inputIn(field);
@@ -27,12 +26,10 @@ const hasUnsavedInput = (root) =>
 	[...root.querySelectorAll('*')].some((element) => {
 		const { localName, shadowRoot, contentDocument } = /** @type {HTMLIFrameElement} */ (element);
 		const inner = contentDocument ? Reflect.get(Document.prototype, 'documentElement', contentDocument) : shadowRoot;
-		// What an element held at first, where the user edits its text, is not known.
-		const { isContentEditable, textContent } = /** @type {HTMLElement} */ (element);
+		// What an editor held at first is not known. Under a modal dialog, engines take no element for one that can be edited.
+		const isEditor = element.matches('[contenteditable]:not([contenteditable=false])');
 		const isField = /^(input|select|textarea)$/.test(localName);
-		return (
-			(inner && hasUnsavedInput(inner)) || (isField && isUnsavedField(element)) || (isContentEditable && textContent?.trim())
-		);
+		return (inner && hasUnsavedInput(inner)) || (isField && isUnsavedField(element)) || (isEditor && element.textContent?.trim());
 	});
 
 /** Reports whether somebody could lose something. */

@@ -65,7 +65,7 @@ const dialogScript = `
 	const dialog = host && host.shadowRoot && host.shadowRoot.querySelector('dialog[open]');
 	if (!dialog) return {open: false};
 	const text = (selector) => { const e = dialog.querySelector(selector); return e && !e.hidden ? e.innerText.trim() : ''; };
-	const named = (attribute) => dialog.querySelector('#' + dialog.getAttribute(attribute)).innerText;
+	const named = (attribute) => dialog.querySelector('#' + dialog.getAttribute(attribute)).innerText.trim();
 	const focus = host.shadowRoot.activeElement;
 	const {end} = keepalive.state;
 	return {

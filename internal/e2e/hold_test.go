@@ -50,12 +50,12 @@ func testHeldForms(t *testing.T, b *webdriver.Browser) {
 	showView(t, b, view{Notice: "gone"})
 	webdriver.Script[any](b, `
 		window.sent = 0;
-		document.addEventListener('submit', event => { sent++; event.preventDefault(); });
+		document.addEventListener('submit', event => { window.sent++; event.preventDefault(); });
 		document.querySelector('main').innerHTML = '<div id=box></div>'`)
 	const send = `
-		const before = sent;
+		const before = window.sent;
 		document.querySelector('#box button').click();
-		return sent > before`
+		return window.sent > before`
 	for _, test := range forms {
 		t.Run(test.name, func(t *testing.T) {
 			b := b.For(t)

@@ -55,7 +55,7 @@ func load(t *testing.T, b *webdriver.Browser, libraries []library) {
 const showDialog = `
 	const [view] = arguments;
 	const end = Date.now() + (view.left ?? 90) * 1000;
-	keepalive.stop();
+	if (!window.acted) keepalive.stop();
 	window.acted = [];
 	const actions = {
 		stay: () => acted.push('stay'), look: () => acted.push('look'), tick: () => {},
