@@ -43,7 +43,7 @@ func TestDialogs(t *testing.T) {
 			if tt.want == german {
 				require.Contains(t, got.Body, `<html lang="de-AT"`)
 				require.Contains(t, got.Body, "Angemeldet bleiben", "texts that are not given are built in")
-				require.Contains(t, got.Body, "Noch <time></time>&lt;i&gt;.")
+				require.Contains(t, got.Body, `Noch <time part="time"></time>&lt;i&gt;.`)
 				require.Contains(t, got.Body, ">Anmelden</a>")
 			}
 		})
@@ -51,26 +51,30 @@ func TestDialogs(t *testing.T) {
 	require.Equal(t, 405, srv.Fetch(t, "HTTP/1.1", "POST", "/keepalive/dialog", "").Status)
 }
 
-// The document of the dialogs says whether pages go to Config.LoginURL by themselves, and
-// promises nothing of a page that loses its content.
+// The document of the dialogs says what pages do after the end, and promises nothing of a
+// page that loses its content.
 func TestDialogsAfterTheEnd(t *testing.T) {
 	tests := []struct {
-		name        string
-		afterEnd    keepalive.AfterEnd
-		opens, kept bool
+		name     string
+		afterEnd keepalive.AfterEnd
+		mark     string
+		keeps    bool // what was typed, so that dialogs can be closed
 	}{
-		{name: "default", kept: true},
-		{name: "blank", afterEnd: keepalive.BlankPage},
-		{name: "sign-in by itself", afterEnd: keepalive.OpenLogin, opens: true, kept: true},
-		{name: "no bar", afterEnd: keepalive.KeepPageWithoutBar, kept: true},
+		{name: "default", keeps: true},
+		{name: "blank", afterEnd: keepalive.BlankPage, mark: "blank"},
+		{name: "sign-in by itself", afterEnd: keepalive.OpenLogin, mark: "login", keeps: true},
+		{name: "no bar", afterEnd: keepalive.KeepPageWithoutBar, mark: "nobar", keeps: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClient(t, newSessions(), keepalive.Config{LoginURL: "/in", AfterEnd: tt.afterEnd})
 			got := body(t, c.Get("/keepalive/dialog"))
-			require.Equal(t, tt.opens, strings.Contains(got, ` data-after="login">`))
-			require.Equal(t, tt.kept, strings.Contains(got, "What you have typed is still here."))
-			require.Equal(t, !tt.kept, strings.Contains(got, `closedby="none"`))
+			require.Contains(t, got, ` data-after="`+tt.mark+`">`)
+			require.Equal(t, tt.keeps, strings.Contains(got, "What you have typed is still here."))
+			_, gone, _ := strings.Cut(got, `<dialog id="gone"`)
+			gone, _, _ = strings.Cut(gone, "</dialog>")
+			require.Equal(t, tt.keeps, strings.Contains(gone, "Close</button>"))
+			require.NotContains(t, got, "{{")
 		})
 	}
 }

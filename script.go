@@ -32,6 +32,9 @@ var debugSource []byte
 //go:embed client/dialog.min.js
 var dialogModuleSource []byte
 
+//go:embed client/login.min.js
+var loginModuleSource []byte
+
 // pages is what goes into the pages of one Manager, and what these load.
 type pages struct {
 	scripts scripts
@@ -92,10 +95,10 @@ type script struct {
 	integrity   string // as in the attribute of that name
 }
 
-// scripts are what pages of one Manager load: the script, and the module that it
-// imports when it shows the first dialog. Both names have the same hash, of the two
-// together, so that the script knows the module's name from its own.
-type scripts struct{ main, dialogs script }
+// scripts are what pages of one Manager load: the script, the module that it imports
+// when it shows the first dialog, and the one of OpenLogin. All names have the same
+// hash, of all together, so that the script knows the module's name from its own.
+type scripts struct{ main, dialogs, login script }
 
 // The scripts are compressed once for all Managers.
 var (
@@ -112,9 +115,13 @@ func scriptsFor(presence Presence) scripts {
 }
 
 func newScripts(source []byte) scripts {
-	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource))
+	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource, loginModuleSource))
 	hash := base64.RawURLEncoding.EncodeToString(sum[:9])
-	return scripts{newScript("keepalive", hash, source), newScript("dialog", hash, dialogModuleSource)}
+	return scripts{
+		main:    newScript("keepalive", hash, source),
+		dialogs: newScript("dialog", hash, dialogModuleSource),
+		login:   newScript("login", hash, loginModuleSource),
+	}
 }
 
 func newScript(base, hash string, source []byte) script {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,7 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
-		a.sm.Put(r.Context(), "user", "alice")
+		a.sm.Put(r.Context(), "user", cmp.Or(r.URL.Query().Get("user"), "alice"))
 		a.page(w, r)
 	})
 	mux.HandleFunc("/page", a.page)

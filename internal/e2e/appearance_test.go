@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"image"
 	"image/color"
 	"image/png"
@@ -23,20 +24,33 @@ import (
 // windows have none without a window manager.
 const picturesFolder = "testdata/dialogs"
 
-var appearances = []struct {
-	name, lang string
-	dark       bool
-	width      int
-}{
-	{"light", "en", false, 560},
-	{"dark", "en", true, 560},
-	{"narrow", "en", false, 360},
-	{"rtl", "he", false, 560},
-	{"rtl-narrow", "he", true, 360},
-	{"german", "de", false, 360}, // long words
+const (
+	pageWidth, pageHeight   = 560, 360
+	smallWidth, smallHeight = 320, 256 // WCAG 2.2, 1.4.10
+)
+
+// appearance is how the page is looked at.
+type appearance struct {
+	name, lang    string
+	dark          bool
+	width, height int
+	style         string // of the root
+	forced        bool   // colours of the user
 }
 
-const dialogPageHeight = 360
+var appearances = []appearance{
+	{name: "light", lang: "en", width: pageWidth},
+	{name: "dark", lang: "en", dark: true, width: pageWidth},
+	{name: "small", lang: "en", width: smallWidth, height: smallHeight},
+	{name: "forced", lang: "en", width: pageWidth, forced: true},
+	{name: "light accent", lang: "en", width: pageWidth, style: "--keepalive-accent: #fc3"},
+	{name: "dark accent", lang: "en", dark: true, width: pageWidth, style: "--keepalive-accent: oklch(0.3 0.1 150)"},
+	{name: "dark page that does not say so", lang: "en", dark: true, width: pageWidth, style: "background: #123; color: #fff; color-scheme: normal"},
+	{name: "the same in other colours", lang: "en", dark: true, width: pageWidth, style: "background: oklch(0.2 0.03 264); color: #fff; color-scheme: normal"},
+	{name: "rtl", lang: "he", width: pageWidth},
+	{name: "rtl-narrow", lang: "he", dark: true, width: 360},
+	{name: "german", lang: "de", width: 360}, // long words
+}
 
 var translations = map[string]keepalive.Texts{
 	"de": {
@@ -44,7 +58,9 @@ var translations = map[string]keepalive.Texts{
 		Warning:          "Ihre Sitzung läuft gleich ab",
 		Idle:             "Sie werden in {time} abgemeldet.",
 		Lifetime:         "Sie werden in {time} in jedem Fall abgemeldet. Bitte speichern Sie Ihre Arbeit.",
-		Offline:          "Der Server ist nicht erreichbar.",
+		Offline:          "Der Server ist nicht erreichbar. Ein neuer Versuch läuft.",
+		Wait:             "Einen Moment bitte.",
+		Unknown:          "Ihre Sitzung ist vielleicht abgelaufen.",
 		Stay:             "Angemeldet bleiben",
 		SignOut:          "Abmelden",
 		Close:            "Schließen",
@@ -52,13 +68,19 @@ var translations = map[string]keepalive.Texts{
 		ExpiredElsewhere: "Ihre Sitzung wurde an anderer Stelle beendet.",
 		Kept:             "Ihre Eingaben sind noch da.",
 		SignIn:           "In einem neuen Tab anmelden",
+		SignedOut:        "Sie sind abgemeldet. Was Sie hier eingeben, kann nicht gespeichert werden.",
+		OtherUser:        "Sie sind jetzt als jemand anderes angemeldet",
+		OtherUserText:    "Was Sie von dieser Seite senden, würde in dessen Namen gesendet.",
+		Reload:           "Seite neu laden",
 	},
 	"he": {
 		Lang:             "he",
 		Warning:          "החיבור שלך עומד להסתיים",
 		Idle:             "החיבור יינתק בעוד {time}.",
 		Lifetime:         "החיבור יינתק בעוד {time}, בכל מקרה. נא לשמור את העבודה.",
-		Offline:          "אין קשר עם השרת.",
+		Offline:          "אין קשר עם השרת. מתבצע ניסיון נוסף.",
+		Wait:             "רק רגע.",
+		Unknown:          "ייתכן שהחיבור הסתיים. השרת עדיין לא ענה.",
 		Stay:             "להישאר מחובר",
 		SignOut:          "יציאה",
 		Close:            "סגירה",
@@ -66,6 +88,10 @@ var translations = map[string]keepalive.Texts{
 		ExpiredElsewhere: "החיבור נותק במקום אחר.",
 		Kept:             "מה שהקלדת עדיין כאן.",
 		SignIn:           "התחברות בלשונית חדשה",
+		SignedOut:        "החיבור נותק. מה שיוקלד כאן לא יישמר.",
+		OtherUser:        "כעת מחובר משתמש אחר",
+		OtherUserText:    "מה שיישלח מדף זה יישלח בשמו.",
+		Reload:           "טעינת הדף מחדש",
 	},
 }
 
@@ -95,97 +121,129 @@ func (w languageWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(bytes.Replace(b, []byte(`lang="en"`), []byte(`lang="`+w.lang+`"`), 1))
 }
 
-// testDialogAppearance checks each dialog in each language, colour scheme and width: by axe, by what can be measured, and
-// in a picture.
+// testDialogAppearance checks each dialog, and the bar, in each language, colour scheme and size: by axe, by what can be
+// measured, and in a picture.
 func testDialogAppearance(t *testing.T, b *webdriver.Browser) {
 	axe := string(npm.File(t, npm.Axe, npm.AxeVersion, npm.AxePath, npm.AxeIntegrity))
 	openPopup(t, b)
-	const early = 2 * time.Minute       // a warning is open for long enough to be checked
-	const total = early + 7*time.Second // of which the script wants a twentieth
-	warning := func(c *keepalive.Config) {
-		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, early, "/logout"
+	config := func(c *keepalive.Config) {
+		c.WarnBefore, c.LoginURL, c.LogoutURL, c.Texts = warn, "/login", "/logout", translate
 	}
-	end := func(t *testing.T, b *webdriver.Browser, a *app) {
-		require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
+	kept := newApp(t, longIdle, time.Hour, config)
+	blank := newApp(t, longIdle, time.Hour, config, func(c *keepalive.Config) { c.AfterEnd = keepalive.BlankPage })
+	for _, lang := range []string{"en", "he", "de"} {
+		open(t, b, blank, lang)
+		require.NoError(t, blank.sm.Store.Delete(blank.token(t, b)))
 		webdriver.Script[any](b, "keepalive.look()")
-	}
-	for _, test := range []struct {
-		name     string
-		lifetime time.Duration
-		config   func(*keepalive.Config)
-		open     func(t *testing.T, b *webdriver.Browser, a *app)
-		excused  []string // rules of axe
-	}{
-		{name: "idle", lifetime: time.Hour, config: warning},
-		{name: "lifetime", lifetime: total, config: warning},
-		{name: "expired", lifetime: time.Hour, open: end, config: func(c *keepalive.Config) { c.LoginURL = "/login" }},
-		{
-			name: "blank", lifetime: time.Hour, open: end,
-			config: func(c *keepalive.Config) { c.LoginURL, c.AfterEnd = "/login", keepalive.BlankPage },
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := b.For(t)
-			a := newApp(t, total, test.lifetime, test.config, func(c *keepalive.Config) { c.Texts = translate })
-			a.inLanguage()
-			for _, lang := range []string{"en", "he", "de"} {
-				a.down.Store(false)
-				b.Navigate(a.URL + "/page") // the one before goes on without a session
-				b.DeleteCookies()
-				b.Navigate(a.URL + "/login?lang=" + lang)
-				if test.open != nil {
-					test.open(t, b, a)
-				} else {
-					waitForEvent(t, b, "keepalive:ping", 1) // before, the page may warn of an end that is too early
-				}
-				require.Equal(t, lang, waitForDialog(t, b).Lang)
-				webdriver.Script[any](b, axe)
-				checkAppearance(t, b, test.name, lang, test.excused)
-				if test.name != "idle" {
-					continue
-				}
-				a.down.Store(true)
-				webdriver.Script[any](b, "keepalive.stay()")
-				eventually(t, "the server can't be reached", func() bool { return readDialog(b).Offline != "" })
-				checkAppearance(t, b, "offline", lang, nil)
+		require.Equal(t, lang, waitForDialog(t, b).Lang)
+		webdriver.Script[any](b, axe)
+		checkAppearances(t, b, "blank", lang)
+
+		open(t, b, kept, lang)
+		webdriver.Script[any](b, axe)
+		for _, test := range []struct {
+			name string
+			view view
+		}{
+			{"idle", view{Notice: "idle", Left: 95}},
+			{"offline", view{Notice: "idle", Left: 95, Failing: true}},
+			{"unknown", view{Notice: "idle", Left: -1, Failing: true}},
+			{"lifetime", view{Notice: "lifetime", Left: 7500}},
+			{"expired", view{Notice: "gone"}},
+			{"user", view{Notice: "user"}},
+			{"bar", view{Notice: "gone"}},
+		} {
+			require.Equal(t, lang, showView(t, b, test.view).Lang)
+			if test.name == "bar" {
+				b.Press(webdriver.Escape)
+				waitForBar(t, b, true)
 			}
-		})
+			checkAppearances(t, b, test.name, lang)
+		}
 	}
 }
 
-// checkAppearance checks the current page's open dialog.
-func checkAppearance(t *testing.T, b *webdriver.Browser, dialog, lang string, excused []string) {
+// open goes to a page of the app in a language, with a session.
+func open(t *testing.T, b *webdriver.Browser, a *app, lang string) {
+	a.inLanguage()
+	b.Navigate(a.URL + "/login?lang=" + lang)
+	resize(t, b, pageWidth, pageHeight)
+}
+
+// checkAppearances checks what the current page shows.
+func checkAppearances(t *testing.T, b *webdriver.Browser, dialog, lang string) {
 	for _, appearance := range appearances {
-		if appearance.lang != lang {
+		if appearance.lang != lang || appearance.forced && b.Engine != webdriver.Chromium || appearance.style != "" && dialog != "idle" {
 			continue
 		}
-		t.Run(dialog+"-"+appearance.name, func(t *testing.T) {
-			b := b.For(t)
-			resize(t, b, appearance.width)
-			scheme := "light"
-			if appearance.dark {
-				scheme = "dark"
-			}
-			// Axe takes pages without a background for white ones.
-			webdriver.Script[any](b, "document.documentElement.style = 'background: Canvas; color-scheme: ' + arguments[0]", scheme)
-			m := measure(b)
-			require.Equal(t, lang == "he", m.Direction == "rtl", m.Direction)
-			require.True(t, m.Box.In(image.Rect(0, 0, appearance.width, dialogPageHeight)), "%v", m.Box)
-			require.False(t, m.Scrolls)
-			require.Empty(t, m.Outside)
-			require.Empty(t, m.Moving)
-			require.Empty(t, m.Pale)
-			require.Empty(t, webdriver.AsyncScript[[]string](b, runAxe, append([]string{}, excused...)))
+		t.Run(dialog+"-"+appearance.name, func(t *testing.T) { checkAppearance(t, b.For(t), dialog, appearance) })
+	}
+}
 
-			webdriver.AsyncScript[any](b, "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))") // it is painted
-			img, err := png.Decode(bytes.NewReader(b.Screenshot()))
-			require.NoError(t, err)
-			require.Equal(t, image.Pt(appearance.width, dialogPageHeight), img.Bounds().Size())
-			background := color.GrayModel.Convert(img.At(m.Box.Min.X+12, m.Box.Min.Y+12)).(color.Gray)
-			require.Equal(t, appearance.dark, background.Y < 128, "%v", background)
-			updatePicture(t, string(b.Engine)+"-"+dialog+"-"+appearance.name, img)
+func checkAppearance(t *testing.T, b *webdriver.Browser, dialog string, look appearance) {
+	size := image.Pt(look.width, cmp.Or(look.height, pageHeight))
+	resize(t, b, size.X, size.Y)
+	scheme := "light"
+	if look.dark {
+		scheme = "dark"
+	}
+	if look.forced {
+		b.EmulateMedia("", map[string]string{"forced-colors": "active"})
+		defer b.EmulateMedia("", nil)
+	}
+	// Axe takes pages without a background for white ones.
+	webdriver.Script[any](b, "document.documentElement.style = 'background: Canvas; color-scheme: ' + arguments[0] + ';' + arguments[1]", scheme, look.style)
+	eventually(t, "the page has its colours", func() bool {
+		return webdriver.Script[bool](b, `
+			const host = document.querySelector('keepalive-dialog');
+			return host.hasAttribute('data-dark') === /normal/.test(arguments[0]) || !host.shadowRoot.firstChild.showModal`, look.style)
+	})
+	m := measure(b)
+	require.Equal(t, look.lang == "he", m.Direction == "rtl", m.Direction)
+	require.True(t, m.Box.In(image.Rectangle{Max: size}), "%v", m.Box)
+	require.Empty(t, m.Moving)
+	require.Empty(t, m.Small)
+	excused := []string{}
+	if dialog == "blank" {
+		excused = append(excused, "document-title") // the title goes with the rest
+	}
+	require.Empty(t, webdriver.AsyncScript[[]string](b, runAxe, excused))
+	if !look.forced { // where the user's colours are not the page's to measure
+		require.Empty(t, m.Pale)
+	} else if len(m.Buttons) > 1 && dialog != "lifetime" {
+		require.NotEqual(t, m.Buttons[0], m.Buttons[1], "one button comes first")
+	}
+	if look.height == 0 {
+		require.False(t, m.Scrolls)
+		require.Empty(t, m.Outside)
+	} else {
+		requireReachable(t, b)
+	}
+
+	webdriver.AsyncScript[any](b, "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))") // it is painted
+	img, err := png.Decode(bytes.NewReader(b.Screenshot()))
+	require.NoError(t, err)
+	require.Equal(t, size, img.Bounds().Size())
+	background := color.GrayModel.Convert(img.At(m.Box.Min.X+6, m.Box.Min.Y+6)).(color.Gray)
+	if !look.forced {
+		require.Equal(t, look.dark, background.Y < 128, "%v", background)
+	}
+	updatePicture(t, string(b.Engine)+"-"+dialog+"-"+strings.ReplaceAll(look.name, " ", "-"), img)
+}
+
+// requireReachable fails unless each button is seen whole when the focus comes to it.
+func requireReachable(t *testing.T, b *webdriver.Browser) {
+	t.Helper()
+	const buttons = "const part = document.querySelector('keepalive-dialog').shadowRoot.firstChild, buttons = part.querySelectorAll('button, a');"
+	for i := range webdriver.Script[int](b, buttons+"return buttons.length") {
+		webdriver.Script[any](b, buttons+"buttons[arguments[0]].focus()", i)
+		eventually(t, "the button is seen", func() bool {
+			return webdriver.Script[bool](b, buttons+`
+				const inner = buttons[arguments[0]].getBoundingClientRect(), outer = part.getBoundingClientRect();
+				return inner.top >= outer.top && inner.bottom <= outer.bottom && inner.left >= outer.left && inner.right <= outer.right`, i)
 		})
 	}
+	webdriver.Script[any](b, buttons+"part.focus(); part.scrollTo(0, 0)")
 }
 
 // openPopup goes on in a window without a frame, as other windows can't be narrow.
@@ -203,14 +261,14 @@ func openPopup(t *testing.T, b *webdriver.Browser) {
 	}
 }
 
-func resize(t *testing.T, b *webdriver.Browser, width int) {
+func resize(t *testing.T, b *webdriver.Browser, width, height int) {
 	t.Helper()
 	eventually(t, "the window has its size", func() bool {
 		return webdriver.Script[bool](b, `
 			const [width, height] = arguments;
 			if (innerWidth === width && innerHeight === height) return true;
 			resizeBy(width - innerWidth, height - innerHeight);
-			return false`, width, dialogPageHeight)
+			return false`, width, height)
 	})
 }
 
@@ -222,17 +280,21 @@ type measured struct {
 	// The parts that reach over the dialog's edge, that have an animation or a transition, and whose text or line does not
 	// stand out from what is behind it (WCAG 2.2, 1.4.3 and 1.4.11).
 	Outside, Moving, Pale []string
+	// The parts that are smaller than a finger, and the background of each button.
+	Small, Buttons []string
 }
 
 func measure(b *webdriver.Browser) measured {
 	return webdriver.Script[measured](b, `
-		const dialog = document.documentElement.lastElementChild.shadowRoot.querySelector('dialog');
+		const dialog = document.querySelector('keepalive-dialog').shadowRoot.firstChild;
 		const box = dialog.getBoundingClientRect();
 		const parts = [...dialog.querySelectorAll('[part]')].filter(e => e.checkVisibility());
 		const scrolls = (e) => e.scrollWidth > e.clientWidth;
 		const moves = (style) => style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0;
 		const name = (e) => e.getAttribute('part');
-		const rgba = (color) => color.match(/[\d.]+/g).map(Number);
+		// Colours are given as rgb(255, 255, 255) or color(xyz-d65 1 1 1), which here is nearly white or black.
+		const rgba = (color) => color.replace(/.*d65/, '').match(/[\d.]+/g)
+			.map((c, i) => i < 3 && color.startsWith('color') ? c * 255 : Number(c));
 		const luminance = (color) => rgba(color).slice(0, 3)
 			.map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
 			.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
@@ -255,6 +317,11 @@ func measure(b *webdriver.Browser) measured {
 				const inner = e.getBoundingClientRect();
 				return inner.left < box.left || inner.right > box.right || inner.top < box.top || inner.bottom > box.bottom;
 			}).map(name),
+			small: parts.filter(e => {
+				const {width, height} = e.getBoundingClientRect();
+				return e.matches('button, a') && (width < 44 || height < 44);
+			}).map(name),
+			buttons: parts.filter(e => e.matches('button, a')).map(e => getComputedStyle(e).backgroundColor),
 			moving: [dialog, ...parts].filter(e => ['', '::backdrop'].some(pseudo => moves(getComputedStyle(e, pseudo)))).map(name),
 			pale: parts.filter(e => {
 				const {color, borderTopColor, borderTopStyle} = getComputedStyle(e);

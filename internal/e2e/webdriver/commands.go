@@ -94,15 +94,22 @@ func (b *Browser) Point(x, y int, click bool) {
 // Swipe puts a finger on the page and moves it up. WebKit's driver makes a mouse of the finger.
 func (b *Browser) Swipe(x, y int) {
 	b.t.Helper()
+	b.touch(x, y, map[string]any{"type": "pointerMove", "duration": 50, "x": x, "y": y - 30}, map[string]any{"type": "pointerMove", "duration": 50, "x": x, "y": y - 60})
+}
+
+// Tap touches the screen for a moment. WebKit's driver has no touch screen.
+func (b *Browser) Tap(x, y int) {
+	b.t.Helper()
+	b.touch(x, y)
+}
+
+// touch puts a finger on the page, lets it move, and lifts it.
+func (b *Browser) touch(x, y int, moves ...map[string]any) {
+	b.t.Helper()
+	actions := []map[string]any{{"type": "pointerMove", "duration": 0, "x": x, "y": y}, {"type": "pointerDown", "button": 0}}
+	actions = append(append(actions, moves...), map[string]any{"type": "pointerUp", "button": 0})
 	b.perform(map[string]any{
-		"type": "pointer", "id": "finger", "parameters": map[string]any{"pointerType": "touch"},
-		"actions": []map[string]any{
-			{"type": "pointerMove", "duration": 0, "x": x, "y": y},
-			{"type": "pointerDown", "button": 0},
-			{"type": "pointerMove", "duration": 50, "x": x, "y": y - 30},
-			{"type": "pointerMove", "duration": 50, "x": x, "y": y - 60},
-			{"type": "pointerUp", "button": 0},
-		},
+		"type": "pointer", "id": "finger", "parameters": map[string]any{"pointerType": "touch"}, "actions": actions,
 	})
 }
 
@@ -281,4 +288,15 @@ func (b *Browser) Offline(offline bool) {
 	b.devTools("Network.enable", map[string]any{}) // else the next command changes navigator.onLine and nothing more
 	b.devTools("Network.emulateNetworkConditions",
 		map[string]any{"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+}
+
+// EmulateMedia shows the current page as for a medium, such as "print", and with media features; Chromium only. "" and nil
+// undo that.
+func (b *Browser) EmulateMedia(medium string, features map[string]string) {
+	b.t.Helper()
+	list := []map[string]string{}
+	for name, value := range features {
+		list = append(list, map[string]string{"name": name, "value": value})
+	}
+	b.devTools("Emulation.setEmulatedMedia", map[string]any{"media": medium, "features": list})
 }
