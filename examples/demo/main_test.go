@@ -141,7 +141,7 @@ func TestScript(t *testing.T) {
 	v.signIn()
 	require.Contains(t, v.get("/with/").Body.String(), `<head><script src="/with/keepalive/keepalive.`)
 	require.NotContains(t, v.get("/without/").Body.String(), "/keepalive/keepalive.")
-	for _, path := range []string{"/", "/with/", "/without/", "/timeline", "/static/demo.js", "/static/signed-out.js", "/none"} {
+	for _, path := range []string{"/", "/with/", "/without/", "/timeline", "/static/demo.js", "/none"} {
 		require.Equal(t, policy, v.get(path).Header().Get("Content-Security-Policy"), path)
 	}
 }
