@@ -36,8 +36,8 @@ func TestPing(t *testing.T) {
 		{name: "beacon", method: "POST", token: signedIn.Token, body: "inactive=5", header: map[string]string{"Content-Type": "text/plain;charset=UTF-8"}, status: 200},
 		{name: "same origin", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "same-origin"}, status: 200},
 		{name: "no cookie", method: "POST", status: 401},
-		{name: "unknown token", method: "POST", token: "forged", status: 401},
-		{name: "GET with an unknown token", method: "GET", token: "forged", status: 401},
+		{name: "unknown token", method: "POST", token: unknownToken, status: 401},
+		{name: "GET with an unknown token", method: "GET", token: unknownToken, status: 401},
 		{name: "cross-site", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, status: 403},
 		{name: "same site, other origin", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "same-site"}, status: 403},
 		{name: "old browser, other origin", method: "POST", token: signedIn.Token, header: map[string]string{"Origin": "https://other.example"}, status: 403},
@@ -174,7 +174,7 @@ func TestPayload(t *testing.T) {
 		{name: "POST", method: "POST", header: cookie, status: 200, want: data},
 		{name: "GET", method: "GET", header: cookie, status: 200, want: data},
 		{name: "no session", method: "POST", status: 401, want: `^\{"gone":true\}$`},
-		{name: "GET without a session", method: "GET", header: "Cookie: session=forged\r\n", status: 401, want: `^\{"gone":true\}$`},
+		{name: "GET without a session", method: "GET", header: "Cookie: session=" + unknownToken + "\r\n", status: 401, want: `^\{"gone":true\}$`},
 		{name: "another origin", method: "POST", header: cookie + "Sec-Fetch-Site: cross-site\r\n", status: 403},
 	}
 	for _, tt := range tests {

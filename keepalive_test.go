@@ -138,7 +138,7 @@ func TestSalt(t *testing.T) {
 			Salt: salt, Presence: keepalive.PresencePath,
 			Observer: func(e keepalive.Event) { session = e.Session },
 		})
-		c.Token = "token"
+		c.Token = unknownToken
 		c.Do("POST", "/keepalive/leave", t.Context(), "tab=a")
 		return session
 	}
@@ -146,7 +146,7 @@ func TestSalt(t *testing.T) {
 	require.NotEqual(t, name("a"), name("b"))
 	require.NotEqual(t, name(""), name(""))
 	require.Len(t, name("a"), 16)
-	require.NotContains(t, name("a"), "token")
+	require.NotContains(t, name("a"), unknownToken)
 }
 
 // A store that is taken away after New is reported, and the one from before goes

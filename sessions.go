@@ -134,12 +134,28 @@ func storePackage(s scs.Store) string {
 	return path.Base(t.PkgPath())
 }
 
-// token returns the session token that the request brings, "" for none.
+// token returns the session token that the request brings, "" for none. What scs
+// cannot have made is none, and no store is asked for it: some compare keys loosely
+// (MySQL ignores spaces at the end), which would give one session many names.
 func (s *sessions) token(r *http.Request) string {
-	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil {
+	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil && isToken(c.Value) {
 		return c.Value
 	}
 	return ""
+}
+
+// isToken reports whether s has the form of scs's tokens: base64url of 32 bytes,
+// without padding.
+func isToken(s string) bool {
+	if len(s) != 43 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
 }
 
 // key returns the name under which the store keeps a token's session.
@@ -178,7 +194,7 @@ func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
 	for _, line := range r.Header["Cookie"] { // as r.Cookie does, which allocates
 		for pair := range strings.SplitSeq(line, ";") {
 			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == s.manager.Cookie.Name {
-				return value != ""
+				return isToken(value)
 			}
 		}
 	}
