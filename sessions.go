@@ -89,6 +89,21 @@ func (s *sessions) start() {
 	loader := *s.manager
 	loader.IdleTimeout = 0
 	s.loader = &loader
+	if c, ok := s.store.(checker); ok {
+		go s.check(c)
+	}
+}
+
+// checker is a Store that can tell what is wrong with its storage.
+type checker interface{ Check(context.Context) error }
+
+// check runs beside the first request, which must not wait for it.
+func (s *sessions) check(c checker) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := c.Check(ctx); err != nil {
+		s.events.log().Warn("keepalive: the store reports a fault of its storage", "error", err)
+	}
 }
 
 // Packages of scs's stores.
