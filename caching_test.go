@@ -45,7 +45,7 @@ func TestCacheControl(t *testing.T) {
 		{name: "page", handler: html, want: []string{privatePage}},
 		{name: "error page", handler: wiretest.RespondHTML(404, page), want: []string{privatePage}},
 		{name: "fragment", handler: wiretest.RespondHTML(0, "<p>x"), want: []string{privatePage}},
-		{name: "redirect with a link", handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 301) }, want: []string{privatePage}},
+		{name: "redirect with a link", handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusMovedPermanently) }, want: []string{privatePage}},
 		{name: "another charset", handler: wiretest.Respond(0, "x", "Content-Type", "Text/HTML; charset=utf-16"), want: []string{privatePage}},
 		{name: "compressed", handler: wiretest.RespondHTML(0, "x", "Content-Encoding", "br"), want: []string{privatePage}},
 		{name: "no type", handler: untyped(0, page), want: []string{privatePage}},

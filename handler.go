@@ -78,7 +78,10 @@ var (
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. Where the Manager's own LoadAndSave is used, on whatever
 // route, cookies last until the deadline, and none is sent again.
-func (m *Manager) Handler() http.Handler { return endpoints{m} }
+func (m *Manager) Handler() http.Handler {
+	m.sessions.installStore()
+	return endpoints{m}
+}
 
 // endpoints serves what lies below Config.Path.
 type endpoints struct{ m *Manager }

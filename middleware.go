@@ -29,6 +29,7 @@ import (
 // once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 	m.sessions.writesCookies.Store(true)
+	m.sessions.installStore()
 	ours := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
