@@ -60,7 +60,7 @@ func (w *Writer) leave(reason string, p []byte) (int, error) {
 	w.skip(reason)
 	if w.phase == holding {
 		var edit func(http.Header)
-		if w.cacheControl != nil && w.sniffsHTML(p) {
+		if w.sniff && w.cacheControl != nil && w.sniffsHTML(p) { // decide has done it where a type was named
 			edit = w.setCacheControl
 		}
 		w.sendHeader(edit)

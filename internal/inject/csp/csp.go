@@ -24,8 +24,9 @@ var (
 // Nonce returns the nonce with which a script may be loaded under the policies in h, "" when there is none. It consists
 // of letters, digits and + / - _ = only.
 //
-// It is the first nonce, of maxNonces, that every enforced policy accepts or, if there is none such, the first one. Where they have none, a nonce of a report-only policy is taken: it blocks nothing, but without the nonce it
-// would report each page.
+// It is the first nonce, of maxNonces, that every enforced policy accepts or, if there is none such, the first one. Where
+// they have none, a nonce of a report-only policy is taken: it blocks nothing, but without the nonce it would report each
+// page.
 func Nonce(h http.Header) string {
 	for _, key := range []string{enforced, reportOnly} {
 		if len(h[key]) == 0 {
