@@ -51,8 +51,8 @@ func TestCodecs(t *testing.T) {
 				require.NotZero(t, own.decoded)
 			}
 
-			require.NoError(t, sm.Store.Commit("broken", []byte("no session"), time.Now().Add(time.Minute)))
-			r.Header.Set("Cookie", "session=broken")
+			require.NoError(t, sm.Store.Commit(unknownToken, []byte("no session"), time.Now().Add(time.Minute)))
+			r.Header.Set("Cookie", "session="+unknownToken)
 			h.ServeHTTP(&apptest.Sink{Headers: make(http.Header)}, r)
 			_, _, want := tt.codec.Decode([]byte("no session"))
 			require.Error(t, want)

@@ -91,7 +91,15 @@ func TestResponses(t *testing.T) {
 		for _, way := range ways {
 			for _, proto := range wiretest.Protocols {
 				t.Run(tt.name+"/"+way.name+" "+proto, func(t *testing.T) {
-					tt.check(t, way.bare.Fetch(t, proto, method, path, cookie), way.got.Fetch(t, proto, method, path, cookie))
+					bare, got := way.bare.Fetch(t, proto, method, path, cookie), way.got.Fetch(t, proto, method, path, cookie)
+					// As TestCacheControl shows. net/http sends no type with a 304.
+					isHTML := strings.HasPrefix(bare.Header.Get("Content-Type"), "text/html") || tt.name == "304"
+					if way.name == "LoadAndSave" && isHTML {
+						require.Equal(t, []string{privatePage}, got.Header["Cache-Control"])
+						got.Header.Del("Cache-Control")
+						got.Raw = strings.Replace(got.Raw, "\r\nCache-Control: "+privatePage, "", 1)
+					}
+					tt.check(t, bare, got)
 				})
 			}
 			t.Run(tt.name+"/"+way.name+" without a session", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 const (
 	// maxBody bounds what a ping may carry.
 	maxBody = 4 << 10
+	// bodyTimeout bounds how long its bytes may take. The script waits no longer for
+	// the whole answer.
+	bodyTimeout = 10 * time.Second
 	// retryAfter is how many seconds a page waits after a ping that met a failing
 	// store.
 	retryAfter = "5"
@@ -28,6 +32,7 @@ var (
 	ourMark    = []string{"1"}
 	sameOrigin = []string{"same-origin"}
 	denied     = []string{"DENY"}
+	closed     = []string{"close"}
 )
 
 // Handler serves the endpoints below Config.Path, for programs that keep the
@@ -52,7 +57,8 @@ var (
 // until the session ends if nothing touches it again, and until it ends in any
 // case. They answer 401 with {"gone":true} without a live session, 403 to a POST from another origin,
 // 405 to other methods, and 503 with Retry-After when the store fails. With
-// Config.Payload the answer has its result as data.
+// Config.Payload the answer has its result as data. A body is read only of a request
+// with a session cookie; one that takes longer than 10 seconds answers 408.
 //
 // The answer has "unknown":true where the store does not know how long the
 // session would last, as after a restart. idleMs is then a cautious guess.
@@ -73,7 +79,10 @@ var (
 // A persistent cookie of scs lasts only until the idle expiry, so a POST and the
 // frame send it again. Where the Manager's own LoadAndSave is used, on whatever
 // route, cookies last until the deadline, and none is sent again.
-func (m *Manager) Handler() http.Handler { return endpoints{m} }
+func (m *Manager) Handler() http.Handler {
+	m.sessions.installStore()
+	return endpoints{m}
+}
 
 // endpoints serves what lies below Config.Path.
 type endpoints struct{ m *Manager }
@@ -86,8 +95,12 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Keepalive"] = ourMark
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["X-Frame-Options"] = denied // but for frame, which says otherwise
-	// http.StripPrefix outside may have taken Path away, with its last slash or not.
-	switch name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, e.m.cfg.Path), "/"); name {
+	limitBody(w, r)
+	name, found := strings.CutPrefix(r.URL.Path, e.m.cfg.Path)
+	if !found { // http.StripPrefix outside has taken Path away, with its last slash or not
+		name = strings.TrimPrefix(name, "/")
+	}
+	switch name {
 	case "ping":
 		e.ping(w, r)
 	case "dialog":
@@ -257,10 +270,30 @@ func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event E
 	if !ok {
 		return event, "", false
 	}
+	if key = e.m.sessions.key(e.m.sessions.token(r)); key == "" { // then readForm has read nothing
+		return event, "", true
+	}
 	if event, ok = e.m.cfg.Presence.parse(form); !ok {
 		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
 	}
-	return event, e.m.sessions.key(e.m.sessions.token(r)), ok
+	return event, key, ok
+}
+
+// limitBody bounds the wait for a body. Until readForm has read it, net/http must not
+// wait for it before it answers, nor take the rest of it for another request.
+func limitBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	setReadDeadline(w, time.Now().Add(bodyTimeout))
+	if r.ProtoMajor == 1 {
+		w.Header()["Connection"] = closed
+	}
+}
+
+// setReadDeadline does nothing where a writer outside cannot.
+func setReadDeadline(w http.ResponseWriter, t time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(t)
 }
 
 // allowMethods answers 405 to a method that is not in the list.
@@ -275,9 +308,9 @@ func allowMethods(w http.ResponseWriter, r *http.Request, methods string) bool {
 	return false
 }
 
-// readForm reads what a POST carries. If ok is false it has answered, because the
-// request comes from another origin or cannot be read. No content type is asked
-// for, so that a beacon passes.
+// readForm reads what a POST with a session cookie carries. If ok is false it has
+// answered, because the request comes from another origin or cannot be read. No
+// content type is asked for, so that a beacon passes.
 func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Values, ok bool) {
 	if r.Method != http.MethodPost {
 		return nil, true
@@ -286,11 +319,17 @@ func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Va
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return nil, false
 	}
-	if r.ContentLength == 0 {
+	if r.ContentLength == 0 || e.m.sessions.token(r) == "" {
 		return nil, true
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if errors.Is(err, os.ErrDeadlineExceeded) { // whose text has the client's address
+		http.Error(w, http.StatusText(http.StatusRequestTimeout), http.StatusRequestTimeout)
+		return nil, false
+	}
 	if err == nil {
+		setReadDeadline(w, time.Time{})
+		w.Header().Del("Connection")
 		form, err = url.ParseQuery(strings.TrimSpace(string(body)))
 	}
 	if err != nil {

@@ -36,8 +36,8 @@ func TestPing(t *testing.T) {
 		{name: "beacon", method: "POST", token: signedIn.Token, body: "inactive=5", header: map[string]string{"Content-Type": "text/plain;charset=UTF-8"}, status: 200},
 		{name: "same origin", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "same-origin"}, status: 200},
 		{name: "no cookie", method: "POST", status: 401},
-		{name: "unknown token", method: "POST", token: "forged", status: 401},
-		{name: "GET with an unknown token", method: "GET", token: "forged", status: 401},
+		{name: "unknown token", method: "POST", token: unknownToken, status: 401},
+		{name: "GET with an unknown token", method: "GET", token: unknownToken, status: 401},
 		{name: "cross-site", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "cross-site"}, status: 403},
 		{name: "same site, other origin", method: "POST", token: signedIn.Token, header: map[string]string{"Sec-Fetch-Site": "same-site"}, status: 403},
 		{name: "old browser, other origin", method: "POST", token: signedIn.Token, header: map[string]string{"Origin": "https://other.example"}, status: 403},
@@ -148,12 +148,115 @@ func TestHandlerBesideSCS(t *testing.T) {
 	}
 }
 
-func TestUnknownEndpoint(t *testing.T) {
+// Every answer below Path, errors too, can be told from that of something in
+// between, and no page of another origin can load or frame it.
+func TestHeadersOfEveryAnswer(t *testing.T) {
 	sm := newSessions()
-	c := newClient(t, sm, keepalive.Config{})
-	require.Equal(t, http.StatusNotFound, c.Get("/keepalive/").StatusCode)
-	require.Equal(t, http.StatusNotFound, c.Get("/keepalive/other").StatusCode)
-	require.Equal(t, http.StatusMethodNotAllowed, c.Do("POST", "/keepalive/keepalive.js", t.Context(), "").StatusCode)
+	store := &countingStore{Store: sm.Store}
+	sm.Store = store
+	km := newManager(t, sm, keepalive.Config{NoScript: true, Presence: keepalive.PresencePath})
+	mux := http.NewServeMux()
+	mux.Handle("/off/", http.StripPrefix("/off", newManager(t, sm, keepalive.Config{}).LoadAndSave(apptest.App(sm))))
+	mux.Handle("/stripped/", http.StripPrefix("/stripped/", km.Handler()))
+	mux.Handle("/", km.LoadAndSave(apptest.App(sm)))
+	srv := wiretest.Serve(t, mux)
+	cookie := "Cookie: session=" + newToken(t, sm) + "\r\n"
+	tests := []struct {
+		request, header string
+		fails           bool // the store
+		status          int
+	}{
+		{request: "GET /keepalive/ping", header: cookie, status: 200},
+		{request: "HEAD /keepalive/ping", header: cookie, status: 200},
+		{request: "POST /keepalive/ping", header: cookie, status: 200},
+		{request: "POST /stripped/ping", header: cookie, status: 200},
+		{request: "POST /keepalive/ping", header: cookie + "Content-Length: 12\r\n\r\ninactive=x", status: 400},
+		{request: "POST /keepalive/ping", status: 401},
+		{request: "GET /keepalive/ping", status: 401},
+		{request: "POST /keepalive/ping", header: cookie + "Sec-Fetch-Site: same-site\r\n", status: 403},
+		{request: "PUT /keepalive/ping", header: cookie, status: 405},
+		{request: "OPTIONS /keepalive/ping", status: 405},
+		{request: "POST /keepalive/ping", header: cookie, fails: true, status: 503},
+		{request: "GET /keepalive/frame", header: cookie, status: 200},
+		{request: "GET /keepalive/frame", status: 401},
+		{request: "GET /keepalive/frame", header: cookie + "Sec-Fetch-Site: cross-site\r\n", status: 403},
+		{request: "GET /off/keepalive/frame", header: cookie, status: 404},
+		{request: "POST /keepalive/frame", header: cookie, status: 405},
+		{request: "GET /keepalive/frame", header: cookie, fails: true, status: 503},
+		{request: "GET /keepalive/keepalive.js", status: 200},
+		{request: "GET /keepalive/keepalive.debug.js", status: 200},
+		{request: "GET /keepalive/dialog.old.js", status: 200},
+		{request: "GET /keepalive/keepalive.js", header: "Range: bytes=0-9\r\n", status: 206},
+		{request: "GET /keepalive/keepalive.js", header: "Range: bytes=9999999-\r\n", status: 416},
+		{request: "GET /keepalive/keepalive.js", header: "If-None-Match: *\r\n", status: 304},
+		{request: "POST /keepalive/keepalive.js", status: 405},
+		{request: "GET /keepalive/dialog", status: 200},
+		{request: "DELETE /keepalive/dialog", status: 405},
+		{request: "POST /keepalive/here", header: cookie + "Content-Length: 7\r\n\r\ntab=a", status: 204},
+		{request: "POST /keepalive/here", header: cookie, status: 400},
+		{request: "POST /keepalive/here", status: 401},
+		{request: "POST /keepalive/leave", header: "Sec-Fetch-Site: cross-site\r\n", status: 403},
+		{request: "POST /off/keepalive/here", header: cookie, status: 404},
+		{request: "GET /keepalive/leave", header: cookie, status: 405},
+		{request: "POST /keepalive/here", header: cookie + "Content-Length: 7\r\n\r\ntab=a", fails: true, status: 503},
+		{request: "GET /keepalive/", header: cookie, status: 404},
+		{request: "GET /keepalive/x", header: cookie, status: 404},
+		{request: "GET /keepalive/ping/", header: cookie, status: 404},
+		{request: "GET /keepalive/%2Fframe", header: cookie, status: 404},
+	}
+	for _, tt := range tests {
+		for _, proto := range wiretest.Protocols {
+			method, path, _ := strings.Cut(tt.request, " ")
+			if strings.Contains(tt.header, "\r\n\r\n") && proto == "HTTP/2.0" {
+				continue // Fetch sends bodies over HTTP/1 only
+			}
+			t.Run(fmt.Sprintf("%s %d %s", tt.request, tt.status, proto), func(t *testing.T) {
+				if tt.fails {
+					store.fail(errors.New("no route to the store"))
+					defer store.fail(nil)
+				}
+				got := srv.Fetch(t, proto, method, path, tt.header)
+				require.Equal(t, tt.status, got.Status)
+				require.Equal(t, []string{"1"}, got.Header["Keepalive"])
+				if strings.HasSuffix(path, "/ping") && tt.status == http.StatusUnauthorized {
+					require.Equal(t, `{"gone":true}`, got.Body)
+					require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+				}
+				require.Equal(t, []string{"same-origin"}, got.Header["Cross-Origin-Resource-Policy"])
+				if strings.HasSuffix(path, "keepalive/frame") && tt.status != http.StatusNotFound {
+					require.Equal(t, []string{"SAMEORIGIN"}, got.Header["X-Frame-Options"])
+					require.Contains(t, got.Header.Get("Content-Security-Policy"), "frame-ancestors 'self'")
+				} else {
+					require.Equal(t, []string{"DENY"}, got.Header["X-Frame-Options"])
+				}
+			})
+		}
+	}
+}
+
+// An endpoint has one path. http.ServeMux redirects to it, other routers may not.
+func TestOnePathForEachEndpoint(t *testing.T) {
+	sm := newSessions()
+	km := newManager(t, sm, keepalive.Config{NoScript: true})
+	srv := httptest.NewServer(km.LoadAndSave(apptest.App(sm)))
+	defer srv.Close()
+	stripped := httptest.NewServer(http.StripPrefix("/keepalive", km.Handler()))
+	defer stripped.Close()
+	token := newToken(t, sm)
+	for _, path := range []string{"/", "//", "/./", "/%2F", "/x/"} {
+		for _, name := range []string{"ping", "frame", "dialog", "keepalive.js"} {
+			for _, url := range []string{srv.URL, stripped.URL} {
+				r, err := http.NewRequest(http.MethodGet, url+"/keepalive"+path+name, nil)
+				require.NoError(t, err)
+				r.AddCookie(&http.Cookie{Name: "session", Value: token})
+				res, err := http.DefaultClient.Do(r)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				require.Equal(t, path == "/", res.StatusCode == http.StatusOK, r.URL.Path)
+				require.Equal(t, path != "/", res.StatusCode == http.StatusNotFound, r.URL.Path)
+			}
+		}
+	}
 }
 
 func TestPayload(t *testing.T) {
@@ -174,7 +277,7 @@ func TestPayload(t *testing.T) {
 		{name: "POST", method: "POST", header: cookie, status: 200, want: data},
 		{name: "GET", method: "GET", header: cookie, status: 200, want: data},
 		{name: "no session", method: "POST", status: 401, want: `^\{"gone":true\}$`},
-		{name: "GET without a session", method: "GET", header: "Cookie: session=forged\r\n", status: 401, want: `^\{"gone":true\}$`},
+		{name: "GET without a session", method: "GET", header: "Cookie: session=" + unknownToken + "\r\n", status: 401, want: `^\{"gone":true\}$`},
 		{name: "another origin", method: "POST", header: cookie + "Sec-Fetch-Site: cross-site\r\n", status: 403},
 	}
 	for _, tt := range tests {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,6 +61,9 @@ func newToken(t testing.TB, sm *scs.SessionManager) string {
 	require.NoError(t, err)
 	return token
 }
+
+// unknownToken has the form of a token, but names no session.
+var unknownToken = strings.Repeat("A", 43)
 
 // logTo returns a logger of everything but debugging.
 func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

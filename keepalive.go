@@ -84,7 +84,9 @@ type Manager struct {
 // what is wrong with them is reported through Config.Logger.
 //
 // If sm.Store is not a [Store], New replaces it with a wrapper that makes it one
-// within this process. It warns when other processes may use the same storage.
+// within this process. It warns when other processes may use the same storage. A
+// store that is set later is wrapped by the next call of LoadAndSave or Handler.
+// One that is set after those is used, but not guarded, which is reported.
 //
 // The error joins all problems of cfg. errors.Is and errors.As reach each.
 func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {

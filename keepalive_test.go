@@ -2,7 +2,9 @@ package keepalive_test
 
 import (
 	"bytes"
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,13 +15,79 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A store that is set after New is used, and guarded if it is set before the handler
+// is made. Requests never write SessionManager.Store: the program may be reading
+// it, as Iterate does here (go test -race).
 func TestStoreSetAfterNew(t *testing.T) {
-	sm := newSessions()
-	c := newClient(t, sm, keepalive.Config{})
-	sm.Store = newSessions().Store
-	c.Get("/login")
-	require.Equal(t, http.StatusOK, c.Ping().StatusCode)
-	require.Implements(t, (*keepalive.Store)(nil), sm.Store)
+	tests := []struct {
+		name    string
+		handler func(km *keepalive.Manager, app http.Handler) http.Handler
+		after   bool // set after the handler was made
+	}{
+		{name: "before LoadAndSave", handler: (*keepalive.Manager).LoadAndSave},
+		{name: "before Handler", handler: func(km *keepalive.Manager, app http.Handler) http.Handler {
+			endpoints := km.Handler()
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, km.Path()) {
+					endpoints.ServeHTTP(w, r)
+					return
+				}
+				app.ServeHTTP(w, r)
+			})
+		}},
+		{name: "after LoadAndSave", handler: (*keepalive.Manager).LoadAndSave, after: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			sm := newSessions()
+			km := newManager(t, sm, keepalive.Config{Logger: logTo(&log)})
+			store := memstore.NewWithCleanupInterval(0)
+			if !tt.after {
+				sm.Store = store
+			}
+			h := tt.handler(km, apptest.App(sm))
+			if tt.after {
+				sm.Store = store
+			}
+			token := newToken(t, sm)
+			_, found, _ := store.Find(token)
+			require.True(t, found)
+
+			srv := httptest.NewServer(h)
+			defer srv.Close()
+			ctx, end := context.WithCancel(t.Context())
+			began, done := make(chan bool), make(chan error)
+			go func() {
+				close(began)
+				for ctx.Err() == nil {
+					if err := sm.Iterate(context.Background(), func(context.Context) error { return nil }); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+			<-began
+			for range 20 {
+				r, err := http.NewRequest(http.MethodPost, srv.URL+"/keepalive/ping", nil)
+				require.NoError(t, err)
+				r.AddCookie(&http.Cookie{Name: "session", Value: token})
+				res, err := http.DefaultClient.Do(r)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				require.Equal(t, http.StatusOK, res.StatusCode)
+			}
+			end()
+			require.NoError(t, <-done)
+			_, guarded := sm.Store.(keepalive.Store)
+			require.Equal(t, !tt.after, guarded)
+			require.Equal(t, tt.after, strings.Count(log.String(), "has been set after LoadAndSave") == 1, log.String())
+			km.LoadAndSave(apptest.App(sm)) // too late, as requests are served
+			_, guarded = sm.Store.(keepalive.Store)
+			require.Equal(t, !tt.after, guarded)
+		})
+	}
 }
 
 // New makes the store a keepalive.Store, and warns where other processes may use
@@ -138,7 +206,7 @@ func TestSalt(t *testing.T) {
 			Salt: salt, Presence: keepalive.PresencePath,
 			Observer: func(e keepalive.Event) { session = e.Session },
 		})
-		c.Token = "token"
+		c.Token = unknownToken
 		c.Do("POST", "/keepalive/leave", t.Context(), "tab=a")
 		return session
 	}
@@ -146,7 +214,7 @@ func TestSalt(t *testing.T) {
 	require.NotEqual(t, name("a"), name("b"))
 	require.NotEqual(t, name(""), name(""))
 	require.Len(t, name("a"), 16)
-	require.NotContains(t, name("a"), "token")
+	require.NotContains(t, name("a"), unknownToken)
 }
 
 // A store that is taken away after New is reported, and the one from before goes

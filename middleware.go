@@ -19,7 +19,9 @@ import (
 // extends it without writing its data, and sends no cookie for that. Even this
 // touch is skipped when it would gain less than a twentieth of the idle timeout
 // or a minute, whichever is less. A cookie lasts until the session's deadline,
-// not its idle expiry. The session is saved on the first of Write, WriteHeader,
+// not its idle expiry. HTML of a session for which the handler sets none of
+// Cache-Control, Expires and Pragma gets "private, no-cache", because no cookie keeps
+// shared caches away. The session is saved on the first of Write, WriteHeader,
 // Flush, ReadFrom and Hijack. When it cannot be saved, what the handler writes
 // after Config.ErrorFunc is dropped. After a panic nothing is saved.
 //
@@ -27,6 +29,7 @@ import (
 // once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 	m.sessions.writesCookies.Store(true)
+	m.sessions.installStore()
 	ours := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -204,10 +207,32 @@ func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
 		return nil
 	}
 	s := &res.m.sessions
+	isSilent := !saysCaching(w.Header()) // before scs adds to it
 	if res.session, err = s.save(w, res.r, res.token, res.passive); err != nil {
 		res.m.events.report(res.r, s.key(res.token), "the store could not save a session", err)
+		return err
 	}
-	return err
+	if isSilent && (res.session.hasSession || res.token != "") { // a page was made of one that ends here, too
+		res.writer.SetCacheControl(privatePage)
+	}
+	return nil
+}
+
+// privatePage is the Cache-Control of pages whose handler says nothing about
+// caching. scs sends a cookie with each of them, which keeps most shared caches
+// away. Here they must be told (RFC 9111 sections 4.2.2 and 5.2.2). It is shared,
+// because net/http only reads it.
+var privatePage = []string{"private, no-cache"}
+
+// saysCaching reports whether the handler, or middleware around it, has said whether
+// the response may be stored.
+func saysCaching(h http.Header) bool {
+	for _, name := range [...]string{"Cache-Control", "Expires", "Pragma"} {
+		if _, ok := h[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // AnswerError implements inject.Hooks.

@@ -39,7 +39,7 @@ func TestFrame(t *testing.T) {
 		{name: "browser without Fetch Metadata", token: signedIn.Token, status: 200},
 		{name: "HEAD", method: "HEAD", token: signedIn.Token, status: 200},
 		{name: "no cookie", status: 401},
-		{name: "unknown token", token: "forged", site: "same-origin", dest: "iframe", status: 401},
+		{name: "unknown token", token: unknownToken, site: "same-origin", dest: "iframe", status: 401},
 		{name: "framed by another site", token: signedIn.Token, site: "cross-site", dest: "iframe", status: 403},
 		{name: "framed by another origin", token: signedIn.Token, site: "same-site", dest: "iframe", status: 403},
 		{name: "opened by hand", token: signedIn.Token, site: "none", dest: "document", status: 403},

@@ -40,7 +40,7 @@ func TestPresence(t *testing.T) {
 		{name: "idle that is no number", target: "here", body: "tab=a1&idle=NaN", status: 204, tab: "a1"},
 		{name: "leave with what is not of it", target: "leave", body: "tab=a1&page=/&idle=5", status: 204, tab: "a1"},
 		{name: "leave", target: "leave", body: "tab=a1&sent=soon", status: 204, tab: "a1"},
-		{name: "leave after a logout", target: "leave", token: "gone", body: "tab=a1", status: 204, tab: "a1"},
+		{name: "leave after a logout", target: "leave", token: unknownToken, body: "tab=a1", status: 204, tab: "a1"},
 		{name: "leave without a cookie", target: "leave", token: "none", body: "tab=a1", status: 204},
 		{name: "here without a session", target: "here", token: "gone", body: "tab=a1&page=/", status: 401},
 		{name: "no tab", target: "here", body: "page=/", status: 400},

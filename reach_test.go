@@ -2,7 +2,6 @@ package keepalive_test
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -98,34 +97,6 @@ func TestNestedManagers(t *testing.T) {
 			}
 			require.Equal(t, want, strings.Count(log.String(), "another Manager with the same Config.Path"), log.String())
 		})
-	}
-}
-
-// Every answer of ours can be told from that of something in between, and no page
-// of another origin can load or frame it.
-func TestHeadersOfEveryAnswer(t *testing.T) {
-	c := newClient(t, newSessions(), keepalive.Config{NoScript: true, Presence: keepalive.PresencePath})
-	for _, signedIn := range []bool{false, true} {
-		for _, request := range []string{
-			"GET ping", "POST ping", "PUT ping", "GET keepalive.js", "GET keepalive.x.js", "POST keepalive.js", "GET dialog", "PUT dialog",
-			"GET frame", "POST frame", "POST here", "GET here", "POST leave", "GET none", "GET ",
-		} {
-			method, name, _ := strings.Cut(request, " ")
-			res := c.Do(method, "/keepalive/"+name, t.Context(), "")
-			say := fmt.Sprintf("%s, signed in: %v, status %d", request, signedIn, res.StatusCode)
-			require.Equal(t, "1", res.Header.Get("Keepalive"), say)
-			require.Equal(t, "same-origin", res.Header.Get("Cross-Origin-Resource-Policy"), say)
-			frames := "DENY"
-			if name == "frame" {
-				frames = "SAMEORIGIN"
-			}
-			require.Equal(t, frames, res.Header.Get("X-Frame-Options"), say)
-			if name == "ping" && res.StatusCode == http.StatusUnauthorized {
-				require.Equal(t, `{"gone":true}`, body(t, res))
-				require.Equal(t, "application/json", res.Header.Get("Content-Type"))
-			}
-		}
-		c.Get("/login")
 	}
 }
 

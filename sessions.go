@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,10 +41,13 @@ type sessions struct {
 	// deadline, those of scs until the idle expiry.
 	writesCookies atomic.Bool
 
-	store Store
+	installed Store      // what New has found or made
+	setup     sync.Mutex // guards installStore and start against each other
 
 	// What follows is set by start, at the first request.
 
+	started  bool
+	store    Store
 	deadline func(data []byte) (time.Time, error)
 	// loader is a copy of manager without an idle timeout. With one, scs marks
 	// every loaded session as modified, and writes it back. The copy shares the
@@ -60,8 +64,8 @@ func (s *sessions) init(sm *scs.SessionManager, e *events) error {
 		return fmt.Errorf("keepalive: SessionManager.Load: %w", err)
 	}
 	s.contextKey = spy.key
-	s.wrapStore()
-	s.store = sm.Store.(Store)
+	s.installStore()
+	s.installed = sm.Store.(Store)
 	return nil
 }
 
@@ -80,17 +84,39 @@ func (s *keySpy) Value(key any) any {
 // start reads what the program has set on the session manager by the time of
 // the first request.
 func (s *sessions) start() {
-	if s.manager.Store == nil {
+	s.setup.Lock()
+	defer s.setup.Unlock()
+	s.started = true
+	switch store := s.manager.Store.(type) {
+	case nil:
 		s.events.log().Error("keepalive: SessionManager.Store has been set to nil after New; the store from before goes on")
-		s.manager.Store = s.store
+		s.manager.Store, s.store = s.installed, s.installed
+	case Store:
+		s.store = store
+	default:
+		s.events.log().Error("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to guard it: a logout may be undone by a ping at the same time; set it before")
+		s.store = s.wrap(store)
 	}
-	s.wrapStore()
-	s.store = s.manager.Store.(Store)
 	s.deadline = deadlineReader(s.manager.Codec)
 	loader := *s.manager
 	loader.IdleTimeout = 0
 	loader.Codec = fasterCodec(s.manager.Codec)
 	s.loader = &loader
+	if c, ok := s.store.(checker); ok {
+		go s.check(c)
+	}
+}
+
+// checker is a Store that can tell what is wrong with its storage.
+type checker interface{ Check(context.Context) error }
+
+// check runs beside the first request, which must not wait for it.
+func (s *sessions) check(c checker) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := c.Check(ctx); err != nil {
+		s.events.log().Warn("keepalive: the store reports a fault of its storage", "error", err)
+	}
 }
 
 // Packages of scs's stores.
@@ -101,12 +127,22 @@ var (
 	replacedStores = []string{"goredisstore", "pgxstore", "mysqlstore", "sqlite3store"}
 )
 
-// wrapStore makes the session manager's store a Store.
-func (s *sessions) wrapStore() {
-	inner := s.manager.Store
-	if _, ok := inner.(Store); ok {
+// installStore makes the session manager's store a Store. New calls it, and again
+// LoadAndSave and Handler, as programs may set another store in between. Requests
+// do not write that field: scs reads it in Iterate, which may run at any time.
+func (s *sessions) installStore() {
+	s.setup.Lock()
+	defer s.setup.Unlock()
+	if s.started || s.manager.Store == nil {
 		return
 	}
+	if _, ok := s.manager.Store.(Store); !ok {
+		s.manager.Store = s.wrap(s.manager.Store)
+	}
+}
+
+// wrap returns inner as a Store.
+func (s *sessions) wrap(inner scs.Store) Store {
 	exclusive := false
 	name := storePackage(inner)
 	const warning = "keepalive: this store can't touch a session by itself, so pings and writes are kept apart within this process only; if several instances of the app share it, use a store that is a keepalive.Store"
@@ -118,10 +154,10 @@ func (s *sessions) wrapStore() {
 	default:
 		s.events.log().Warn(warning, "store", fmt.Sprintf("%T", inner))
 	}
-	s.manager.Store = memory.New(inner, exclusive, deadlineReader(s.manager.Codec))
+	return memory.New(inner, exclusive, deadlineReader(s.manager.Codec)).(Store)
 }
 
-// Without these, wrapStore and start would panic.
+// Without these, wrap would panic.
 var (
 	_ Store = (*memory.Store)(nil)
 	_ Store = memory.IterableStore{}
@@ -136,12 +172,28 @@ func storePackage(s scs.Store) string {
 	return path.Base(t.PkgPath())
 }
 
-// token returns the session token that the request brings, "" for none.
+// token returns the session token that the request brings, "" for none. What scs
+// cannot have made is none, and no store is asked for it: some compare keys loosely
+// (MySQL ignores spaces at the end), which would give one session many names.
 func (s *sessions) token(r *http.Request) string {
-	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil {
+	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil && isToken(c.Value) {
 		return c.Value
 	}
 	return ""
+}
+
+// isToken reports whether s has the form of scs's tokens: base64url of 32 bytes,
+// without padding.
+func isToken(s string) bool {
+	if len(s) != 43 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
 }
 
 // key returns the name under which the store keeps a token's session.
@@ -180,7 +232,7 @@ func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
 	for _, line := range r.Header["Cookie"] { // as r.Cookie does, which allocates
 		for pair := range strings.SplitSeq(line, ";") {
 			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == s.manager.Cookie.Name {
-				return value != ""
+				return isToken(value)
 			}
 		}
 	}

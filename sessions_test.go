@@ -366,11 +366,11 @@ func TestPastItsDeadlineIsGone(t *testing.T) {
 	}))
 	data, err := sm.Codec.Encode(time.Now().Add(-time.Second), map[string]any{"user": "ann"})
 	require.NoError(t, err)
-	require.NoError(t, sm.Store.Commit("k", data, time.Now().Add(time.Hour)))
-	_, found, err := sm.Store.Find("k")
+	require.NoError(t, sm.Store.Commit(unknownToken, data, time.Now().Add(time.Hour)))
+	_, found, err := sm.Store.Find(unknownToken)
 	require.NoError(t, err)
 	require.True(t, found)
-	c := &apptest.Client{Handler: h, Token: "k"}
+	c := &apptest.Client{Handler: h, Token: unknownToken}
 	require.Empty(t, body(t, c.Get("/")))
 	require.Equal(t, http.StatusUnauthorized, c.Ping().StatusCode)
 	require.Equal(t, http.StatusUnauthorized, c.Get("/keepalive/ping").StatusCode)

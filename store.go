@@ -20,6 +20,10 @@ import (
 // error: it is found=false with a nil error, for a session that was deleted, has
 // expired or never was.
 //
+// A store may also have a method Check(context.Context) error, which tells what is
+// wrong with its storage. It is called once, beside the first request, with a
+// context that ends after 10 seconds. What it returns is logged as a warning.
+//
 // New wraps any other scs.Store so that these promises hold within the process.
 type Store interface {
 	scs.Store

@@ -7,8 +7,11 @@
 //
 // The table:
 //
-//	CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL);
+//	CREATE TABLE sessions (token CHAR(43) COLLATE ascii_bin PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL);
 //	CREATE INDEX sessions_expiry_idx ON sessions (expiry);
+//
+// The table in scs's README has no COLLATE, so tokens that differ only in case
+// are the same there. It works, and Check names the statement that mends it.
 //
 // It is tested with MariaDB 10.11 and written for MySQL from 5.6.4. Statements
 // are prepared on the server, whatever the DSN says. Reads must go to the
@@ -33,6 +36,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -292,6 +297,21 @@ func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// Check returns an error if the table takes tokens that differ only in case for
+// the same, so that one session has many names. keepalive calls it once, and logs
+// the error.
+func (s *MySQLStore) Check(ctx context.Context) error {
+	var collation string
+	// MAX gives a row for an empty table too, and reads one entry of the index.
+	if err := s.DB.QueryRowContext(ctx, `SELECT COLLATION(MAX(token)) FROM sessions`).Scan(&collation); err != nil {
+		return fmt.Errorf("mysqlstore: the table's collation: %w", err)
+	}
+	if strings.HasSuffix(collation, "_ci") {
+		return fmt.Errorf("mysqlstore: the column token has the collation %s, which ignores case, so that one session has many names; run ALTER TABLE sessions MODIFY token CHAR(43) COLLATE ascii_bin NOT NULL", collation)
+	}
+	return nil
 }
 
 // Find is FindCtx without a context.

@@ -52,7 +52,7 @@ func main() {
 		log.Fatalf("the server at %s does not answer: %v; start one or give another with -dsn", config.Addr, err)
 	}
 	if _, err := db.ExecContext(check, `CREATE TABLE IF NOT EXISTS sessions (
-		token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL,
+		token CHAR(43) COLLATE ascii_bin PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL,
 		INDEX sessions_expiry_idx (expiry))`); err != nil {
 		log.Fatalf("the table could not be created: %v", err)
 	}

@@ -227,6 +227,9 @@ func (s stack) normalise(r *wiretest.Response) {
 	if slices.ContainsFunc(s.outer, func(l layer) bool { return l.name == timeout }) {
 		r.Header.Del("Vary")
 	}
+	if r.Header.Get("Cache-Control") == "private, no-cache" {
+		r.Header.Del("Cache-Control")
+	}
 	vary := slices.DeleteFunc(r.Header["Vary"], func(v string) bool { return v == "Cookie" })
 	if r.Header.Del("Vary"); len(vary) > 0 {
 		r.Header["Vary"] = vary

@@ -24,6 +24,8 @@ const (
 // apply goes on with a page of which the scanner has just read p.
 func (w *Writer) apply(v prolog.Verdict, p []byte) (int, error) {
 	switch {
+	case w.insertion == nil && len(p) > 0:
+		return w.leave("", p)
 	case v == prolog.Insert && w.phase == holding && !w.sniffsHTML(p):
 		return w.leave(sniffedOut, p)
 	case v == prolog.Insert:
@@ -55,12 +57,23 @@ func (w *Writer) sniffsHTML(p []byte) bool {
 
 // leave sends what is held, and p, without the tag.
 func (w *Writer) leave(reason string, p []byte) (int, error) {
-	w.hooks.Skipped(reason)
+	w.skip(reason)
 	if w.phase == holding {
-		w.sendHeader(nil)
+		var edit func(http.Header)
+		if w.sniff && w.cacheControl != nil && w.sniffsHTML(p) { // decide has done it where a type was named
+			edit = w.setCacheControl
+		}
+		w.sendHeader(edit)
 	}
 	w.phase = passing
 	return w.sendHeld(p)
+}
+
+// skip calls Hooks.Skipped, which decide has done where nothing was to be put in.
+func (w *Writer) skip(reason string) {
+	if w.insertion != nil {
+		w.hooks.Skipped(reason)
+	}
 }
 
 // insert sends the header, the held bytes and p, with the tag in its place.
@@ -71,6 +84,7 @@ func (w *Writer) insert(p []byte) (int, error) {
 			tag = w.tagFor(h)
 			w.growLength(h, len(tag)+len(w.insertion.Tail))
 			w.markChanged(h)
+			w.setCacheControl(h)
 		})
 	} else {
 		tag = w.tagFor(w.Header())
@@ -105,7 +119,10 @@ func (w *Writer) sendSafe(p []byte) error {
 			_, err := w.leave(sniffedOut, p)
 			return err
 		}
-		w.sendHeader(w.dropLength)
+		w.sendHeader(func(h http.Header) {
+			w.dropLength(h)
+			w.setCacheControl(h)
+		})
 		w.phase = scanning
 	}
 	safe := int(w.scan.Safe() - w.sent)
@@ -200,7 +217,7 @@ func (w *Writer) end() {
 // endEmpty sends the header of an empty page, or of a HEAD request whose handler
 // wrote no body. Nobody can know the length of the page in the latter case.
 func (w *Writer) endEmpty() {
-	w.hooks.Skipped(noBody)
+	w.skip(noBody)
 	if w.head && !w.sniff {
 		w.sendHeader(w.dropLength)
 	} else {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/seed4a306b22/keepalive/internal/inject/prolog"
@@ -34,6 +35,8 @@ type Writer struct {
 	tail     []byte // what is to follow the page
 
 	conditions *conditions // of a conditional request, else nil
+
+	cacheControl []string // of the response if it is HTML, nil to leave it
 
 	// outerCoding is the Content-Encoding that was there before the handler ran:
 	// that of a compressor outside, and not the page's.
@@ -71,6 +74,17 @@ func (w *Writer) Serve(next http.Handler, r *http.Request) {
 	w.end() // not deferred: a panic must not send half a page as a whole one
 }
 
+// SetCacheControl makes values the Cache-Control of the response if that turns out
+// to be HTML. Hooks.BeforeHeader may call it. values is only read.
+func (w *Writer) SetCacheControl(values []string) { w.cacheControl = values }
+
+// setCacheControl is for the header of a response that is HTML.
+func (w *Writer) setCacheControl(h http.Header) {
+	if w.cacheControl != nil {
+		h["Cache-Control"] = w.cacheControl
+	}
+}
+
 // Unwrap is for http.ResponseController.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -82,6 +96,9 @@ func (w *Writer) decide(code int) {
 		return
 	}
 	w.code = code
+	if w.cacheControl != nil && slices.ContainsFunc(w.Header()["Content-Type"], namesHTML) {
+		w.setCacheControl(w.Header())
+	}
 	if code == http.StatusNotModified && w.conditions != nil {
 		w.conditions.setNotModified(w.Header())
 	}
@@ -94,6 +111,10 @@ func (w *Writer) decide(code int) {
 	}
 	if reason != notPage {
 		w.hooks.Skipped(reason)
+	}
+	if w.sniff && w.cacheControl != nil {
+		w.phase = holding // the header alone: the first bytes tell whether this is HTML
+		return
 	}
 	w.pass()
 }

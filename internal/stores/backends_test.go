@@ -106,7 +106,7 @@ func startMariaDB(tb testing.TB) backend {
 	b := backend{name: "MariaDB", server: servers.MariaDB(tb)}
 	db := mysqlDB(tb, b.server, via{})
 	for _, stmt := range []string{
-		`CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)`,
+		`CREATE TABLE sessions (token CHAR(43) COLLATE ascii_bin PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)`,
 		`CREATE INDEX sessions_expiry_idx ON sessions (expiry)`,
 	} {
 		_, err := db.Exec(stmt)

@@ -24,21 +24,15 @@ var (
 // Nonce returns the nonce with which a script may be loaded under the policies in h, "" when there is none. It consists
 // of letters, digits and + / - _ = only.
 //
-// It is the first nonce that every enforced policy accepts or, if there is none such, the first one. Where they have none, a nonce of a report-only policy is taken: it blocks nothing, but without the nonce it
-// would report each page.
+// It is the first nonce, of maxNonces, that every enforced policy accepts or, if there is none such, the first one. Where
+// they have none, a nonce of a report-only policy is taken: it blocks nothing, but without the nonce it would report each
+// page.
 func Nonce(h http.Header) string {
 	for _, key := range []string{enforced, reportOnly} {
 		if len(h[key]) == 0 {
 			continue
 		}
-		var nonces []string
-		for policy := range policies(h[key]) {
-			for _, source := range effective(policy, scriptDirectives).sources {
-				if n := nonce(source); n != "" {
-					nonces = append(nonces, n)
-				}
-			}
-		}
+		nonces := firstNonces(h[key])
 		for _, n := range nonces {
 			if blockedScript(h[key], n, nil) == "" {
 				return n
@@ -49,6 +43,23 @@ func Nonce(h http.Header) string {
 		}
 	}
 	return ""
+}
+
+// maxNonces bounds the nonces that are tried, as all policies are read again for each.
+const maxNonces = 16
+
+func firstNonces(values []string) (nonces []string) {
+	for policy := range policies(values) {
+		for _, source := range effective(policy, scriptDirectives).sources {
+			if n := nonce(source); n != "" {
+				nonces = append(nonces, n)
+			}
+			if len(nonces) == maxNonces {
+				return nonces
+			}
+		}
+	}
+	return nonces
 }
 
 // Blocks names the first directive of an enforced policy that would stop a script from self, loaded with the given nonce

@@ -1,6 +1,7 @@
 package csp_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -192,6 +193,25 @@ func TestNoPolicyNoAllocation(t *testing.T) {
 		csp.Nonce(h)
 		csp.Blocks(h, "", self, true)
 	}))
+}
+
+// The work grows with the header, and not with its square.
+func TestManyNonces(t *testing.T) {
+	sources := func(prefix string, n int) (sources string) {
+		for i := range n {
+			sources += fmt.Sprintf(" 'nonce-%s%d'", prefix, i)
+		}
+		return sources
+	}
+	twoPolicies := func(n int) http.Header {
+		return header([]string{"script-src" + sources("a", n), "script-src" + sources("b", n)}, nil)
+	}
+	allocations := func(h http.Header) float64 {
+		return testing.AllocsPerRun(1, func() { require.Equal(t, "a0", csp.Nonce(h)) })
+	}
+	require.Less(t, allocations(twoPolicies(1000)), 1.5*allocations(twoPolicies(500)))
+	h := header([]string{"script-src" + sources("a", 16), "script-src 'nonce-a15'"}, nil)
+	require.Equal(t, "a15", csp.Nonce(h), "the last that is tried")
 }
 
 func FuzzPolicies(f *testing.F) {
