@@ -74,6 +74,13 @@ func TestCacheControl(t *testing.T) {
 		{name: "nothing", handler: untyped(0)},
 		{name: "own Cache-Control", handler: wiretest.RespondHTML(0, page, "Cache-Control", "public, max-age=60"), want: []string{"public, max-age=60"}},
 		{name: "own Cache-Control, modified", do: put, handler: wiretest.RespondHTML(0, page, "Cache-Control", "no-store"), want: []string{"no-store", ofCookie}},
+		{name: "own Cache-Control, after a Hijack that fails", handler: func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor == 2 {
+				_, _, err := http.NewResponseController(w).Hijack()
+				require.ErrorIs(t, err, http.ErrNotSupported)
+			}
+			wiretest.RespondHTML(0, page, "Cache-Control", "no-transform")(w, r)
+		}, want: []string{"no-transform"}},
 		{name: "own Expires", handler: wiretest.RespondHTML(0, page, "Expires", "0")},
 		{name: "own Pragma", handler: wiretest.RespondHTML(0, page, "Pragma", "private")},
 		{name: "none on purpose", handler: func(w http.ResponseWriter, r *http.Request) {

@@ -36,7 +36,9 @@ type Writer struct {
 
 	conditions *conditions // of a conditional request, else nil
 
-	cacheControl []string // of the response if it is HTML, nil to leave it
+	// cacheControl is for a response that is HTML, nil to leave it, unless the handler
+	// replaces what was there at the time: it may go on after a Hijack that fails.
+	cacheControl, priorCacheControl []string
 
 	// outerCoding is the Content-Encoding that was there before the handler ran:
 	// that of a compressor outside, and not the page's.
@@ -76,11 +78,13 @@ func (w *Writer) Serve(next http.Handler, r *http.Request) {
 
 // SetCacheControl makes values the Cache-Control of the response if that turns out
 // to be HTML. Hooks.BeforeHeader may call it. values is only read.
-func (w *Writer) SetCacheControl(values []string) { w.cacheControl = values }
+func (w *Writer) SetCacheControl(values []string) {
+	w.cacheControl, w.priorCacheControl = values, w.Header()["Cache-Control"]
+}
 
 // setCacheControl is for the header of a response that is HTML.
 func (w *Writer) setCacheControl(h http.Header) {
-	if w.cacheControl != nil {
+	if w.cacheControl != nil && isSameSlice(h["Cache-Control"], w.priorCacheControl) {
 		h["Cache-Control"] = w.cacheControl
 	}
 }
