@@ -7,7 +7,7 @@
       return value?.bind?.(target) ?? value;
     }
   });
-  var { fetch } = window;
+  var fetch = /* @__PURE__ */ Reflect.get(window, "fetch");
 
   // src/times.js
   var SECOND = 1e3;

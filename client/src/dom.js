@@ -11,5 +11,8 @@ export const page = new Proxy(document, {
 	},
 });
 
-// An app may replace it later, by one that goes to sign in after any 401.
-export const { fetch } = window;
+/**
+ * The browser's. An app may replace it later, by one that goes to sign in after any 401.
+ * @type {typeof window.fetch}
+ */
+export const fetch = /* @__PURE__ */ Reflect.get(window, 'fetch');

@@ -60,13 +60,12 @@ export const place = () => {
 	host.toggleAttribute('data-dark', isDarkPage());
 	host.removeAttribute('inert');
 	host.removeAttribute('aria-hidden');
-	if (!isReachable()) {
-		const focused = /** @type {HTMLElement} */ (root.activeElement ?? part);
-		part.close?.();
-		parent()?.append(host);
-		part.showModal?.();
-		if (part.showModal) focused.focus();
-	}
+	if (isReachable()) return;
+	const focused = /** @type {HTMLElement} */ (root.activeElement ?? part);
+	part.close?.();
+	parent().append(host);
+	part.showModal?.();
+	if (part.showModal) focused.focus();
 };
 
 /** @type {() => void} */

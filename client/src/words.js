@@ -40,7 +40,7 @@ export const loadWords = async (onLoad) => {
 	if (isLoading) return;
 	isLoading = true;
 	// Trusted Types allow a response that is a document.
-	const answer = await get('dialog?' + encodeURIComponent(page.documentElement.lang), 'document');
+	const answer = await get(`dialog?${page.documentElement?.lang}`, 'document');
 	words = answer?.responseXML;
 	isLoading = false;
 	if (words) onLoad();

@@ -133,8 +133,7 @@ func testDialogAppearance(t *testing.T, b *webdriver.Browser) {
 	blank := newApp(t, longIdle, time.Hour, config, func(c *keepalive.Config) { c.AfterEnd = keepalive.BlankPage })
 	for _, lang := range []string{"en", "he", "de"} {
 		open(t, b, blank, lang)
-		require.NoError(t, blank.sm.Store.Delete(blank.token(t, b)))
-		webdriver.Script[any](b, "keepalive.look()")
+		blank.endSession(t, b)
 		require.Equal(t, lang, waitForDialog(t, b).Lang)
 		webdriver.Script[any](b, axe)
 		checkAppearances(t, b, "blank", lang)
@@ -173,7 +172,9 @@ func open(t *testing.T, b *webdriver.Browser, a *app, lang string) {
 // checkAppearances checks what the current page shows.
 func checkAppearances(t *testing.T, b *webdriver.Browser, dialog, lang string) {
 	for _, appearance := range appearances {
-		if appearance.lang != lang || appearance.forced && b.Engine != webdriver.Chromium || appearance.style != "" && dialog != "idle" {
+		isPossible := b.Engine == webdriver.Chromium || !appearance.forced &&
+			(b.Engine == webdriver.Firefox || appearance.height == 0) // WebKit's windows can't be so small
+		if appearance.lang != lang || !isPossible || appearance.style != "" && dialog != "idle" {
 			continue
 		}
 		t.Run(dialog+"-"+appearance.name, func(t *testing.T) { checkAppearance(t, b.For(t), dialog, appearance) })
@@ -231,19 +232,18 @@ func checkAppearance(t *testing.T, b *webdriver.Browser, dialog string, look app
 	updatePicture(t, string(b.Engine)+"-"+dialog+"-"+strings.ReplaceAll(look.name, " ", "-"), img)
 }
 
-// requireReachable fails unless each button is seen whole when the focus comes to it.
+// requireReachable fails unless each button can be scrolled to, so that it is seen whole.
 func requireReachable(t *testing.T, b *webdriver.Browser) {
 	t.Helper()
 	const buttons = "const part = document.querySelector('keepalive-dialog').shadowRoot.firstChild, buttons = part.querySelectorAll('button, a');"
-	for i := range webdriver.Script[int](b, buttons+"return buttons.length") {
-		webdriver.Script[any](b, buttons+"buttons[arguments[0]].focus()", i)
-		eventually(t, "the button is seen", func() bool {
-			return webdriver.Script[bool](b, buttons+`
-				const inner = buttons[arguments[0]].getBoundingClientRect(), outer = part.getBoundingClientRect();
-				return inner.top >= outer.top && inner.bottom <= outer.bottom && inner.left >= outer.left && inner.right <= outer.right`, i)
-		})
-	}
-	webdriver.Script[any](b, buttons+"part.focus(); part.scrollTo(0, 0)")
+	unseen := webdriver.Script[int](b, buttons+`
+		return [...buttons].filter(button => {
+			button.scrollIntoView({block: 'nearest'});
+			const inner = button.getBoundingClientRect(), outer = part.getBoundingClientRect();
+			return inner.top < outer.top || inner.bottom > outer.bottom || inner.left < outer.left || inner.right > outer.right;
+		}).length`)
+	require.Zero(t, unseen)
+	webdriver.Script[any](b, buttons+"part.scrollTo(0, 0)")
 }
 
 // openPopup goes on in a window without a frame, as other windows can't be narrow.

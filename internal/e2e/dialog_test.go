@@ -90,6 +90,15 @@ func waitForDialog(t *testing.T, b *webdriver.Browser) (d dialog) {
 	return d
 }
 
+// endSession ends the session, and lets the current page learn of it. A question that is on its way may still find it.
+func (a *app) endSession(t *testing.T, b *webdriver.Browser) {
+	t.Helper()
+	require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
+	eventually(t, "the page knows the end", func() bool {
+		return webdriver.Script[bool](b, "if (!keepalive.state.gone) keepalive.look(); return keepalive.state.gone")
+	})
+}
+
 func waitForDialogToClose(t *testing.T, b *webdriver.Browser) {
 	t.Helper()
 	eventually(t, "the dialog closes", func() bool { return !readDialog(b).Open })
@@ -263,10 +272,9 @@ func testLifetimeWarning(t *testing.T, b *webdriver.Browser) {
 // The old page goes on when the user signs in again in another tab.
 func testSignInAgain(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
-	token := a.login(t, b)
+	a.login(t, b)
 	b.SendKeys("#story", "It was")
-	require.NoError(t, a.sm.Store.Delete(token))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	d := waitForDialog(t, b)
 	require.Equal(t, "Your session was ended elsewhere. What you have typed is still here.", d.Text)
 	require.Equal(t, "dialog", d.Focus)
@@ -292,10 +300,9 @@ func testSignInAgain(t *testing.T, b *webdriver.Browser) {
 
 func testBlank(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL, c.AfterEnd = "/login", keepalive.BlankPage })
-	token := a.login(t, b)
+	a.login(t, b)
 	b.SendKeys("#story", "a secret")
-	require.NoError(t, a.sm.Store.Delete(token))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	d := waitForDialog(t, b)
 	require.Equal(t, "Your session was ended elsewhere.", d.Text)
 	require.Equal(t, []string{"signin"}, d.Parts)
@@ -321,7 +328,7 @@ func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, warnIdle, time.Hour, func(c *keepalive.Config) {
 		c.Mode, c.WarnBefore, c.LogoutURL = keepalive.UserActive, warn, "/logout"
 	})
-	token := a.login(t, b)
+	a.login(t, b)
 	webdriver.Script[any](b, `for (const name of ['warning', 'expired', 'logout'])
 		document.addEventListener('keepalive:' + name, event => event.preventDefault())`)
 	waitForEvent(t, b, "keepalive:warning", 1)
@@ -329,8 +336,7 @@ func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 	require.Equal(t, "idle", webdriver.Script[string](b, "return keepalive.state.reason"))
 	webdriver.Script[any](b, "keepalive.stay()")
 	waitForEvent(t, b, "keepalive:resumed", 1)
-	require.NoError(t, a.sm.Store.Delete(token))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	waitForExpired(t, b)
 	time.Sleep(time.Second)
 	require.False(t, readDialog(b).Open)
@@ -342,8 +348,7 @@ func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 func testIntegrityPolicy(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
 	b.Navigate(a.URL + "/login?integrity=" + url.QueryEscape("blocked-destinations=(script)"))
-	require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	require.Equal(t, "dialog", waitForDialog(t, b).Focus)
 }
 
@@ -353,8 +358,7 @@ func testDialogPolicies(t *testing.T, b *webdriver.Browser) {
 			b := b.For(t)
 			a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
 			b.Navigate(a.URL + "/login?policy=" + url.QueryEscape(test.policy))
-			require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
-			webdriver.Script[any](b, "keepalive.look()")
+			a.endSession(t, b)
 			d := waitForDialog(t, b)
 			require.Equal(t, "dialog", d.Focus)
 			require.Equal(t, "rgb(255, 255, 255)", d.Background, "the style is missing")
@@ -423,19 +427,30 @@ func testClosedByBrowser(t *testing.T, b *webdriver.Browser) {
 	webdriver.Script[any](b, closeIt)
 	waitForBar(t, b, true)
 	require.False(t, readDialog(b).Open)
+
+	// The page hears nothing of a key that has closed a dialog, also when it is released.
+	webdriver.Script[any](b, `
+		window.heard = 0;
+		for (const type of ['keydown', 'keyup']) addEventListener(type, () => window.heard++)`)
+	webdriver.Script[any](b, showDialog, view{Notice: "lifetime", Left: 60})
+	waitForDialog(t, b)
+	b.Press(webdriver.Escape)
+	waitForDialogToClose(t, b)
+	require.Zero(t, webdriver.Script[int](b, "return heard"))
+	b.Press(webdriver.Escape)
+	require.Equal(t, 2, webdriver.Script[int](b, "return heard"))
 }
 
 // Of a page and the frames in it, the outermost shows the dialog, also for a form that a frame has held back.
 func testFrames(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
-	token := a.login(t, b)
+	a.login(t, b)
 	webdriver.Script[any](b, "document.querySelector('main').innerHTML = '<iframe src=/page></iframe>'")
 	const frame = "const frame = document.querySelector('iframe').contentWindow;"
 	eventually(t, "the script runs in the frame", func() bool {
 		return webdriver.Script[bool](b, frame+"return !!frame.keepalive && frame.document.readyState === 'complete'")
 	})
-	require.NoError(t, a.sm.Store.Delete(token))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	waitForDialog(t, b)
 	eventually(t, "the frame has the dialogs", func() bool {
 		return webdriver.Script[bool](b, frame+"return frame.keepalive.state.gone && !!frame[Symbol.for(origin + '/keepalive/dialog')]")

@@ -87,12 +87,11 @@ func testHeldForms(t *testing.T, b *webdriver.Browser) {
 // After the end a bar stays, until there is a session again.
 func testBar(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
-	token := a.login(t, b)
+	a.login(t, b)
 	webdriver.Script[any](b, `document.querySelector('form').outerHTML =
 		'<form method=post action=/save><textarea id=story></textarea><button id=send>Send</button></form>'`)
 	b.SendKeys("#story", "It was")
-	require.NoError(t, a.sm.Store.Delete(token))
-	webdriver.Script[any](b, "keepalive.look()")
+	a.endSession(t, b)
 	waitForDialog(t, b)
 	b.Press(webdriver.Escape)
 	waitForBar(t, b, true)
@@ -193,8 +192,7 @@ func testOpenLogin(t *testing.T, b *webdriver.Browser) {
 			if test.stays {
 				eventually(t, "the field is there", func() bool { return webdriver.Script[bool](b, changeField) })
 			}
-			require.NoError(t, a.sm.Store.Delete(a.token(t, b)))
-			webdriver.Script[any](b, "keepalive.look()")
+			a.endSession(t, b)
 			if test.stays {
 				waitForDialog(t, b)
 				never(t, 2*time.Second, "the page goes", func() bool { return b.URL() != a.URL+"/login?q=1#part" })
