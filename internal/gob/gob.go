@@ -1,5 +1,5 @@
-// Package gob reads the deadline from what scs.GobCodec writes, without decoding
-// the values behind it: a touch then costs the same for every size of session.
+// Package gob reads what scs.GobCodec writes: the deadline alone, so that a touch
+// costs the same for every size of session, or the whole session.
 package gob
 
 import "time"
