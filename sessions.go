@@ -47,7 +47,8 @@ type sessions struct {
 	deadline func(data []byte) (time.Time, error)
 	// loader is a copy of manager without an idle timeout. With one, scs marks
 	// every loaded session as modified, and writes it back. The copy shares the
-	// context key, so that the app's own manager finds the session.
+	// context key, so that the app's own manager finds the session. Its codec
+	// decodes faster.
 	loader *scs.SessionManager
 	hints  hints
 }
@@ -88,6 +89,7 @@ func (s *sessions) start() {
 	s.deadline = deadlineReader(s.manager.Codec)
 	loader := *s.manager
 	loader.IdleTimeout = 0
+	loader.Codec = fasterCodec(s.manager.Codec)
 	s.loader = &loader
 }
 
