@@ -204,6 +204,43 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
+// BenchmarkSession is a page of 2 KB with a session of 0.2 KB, of which the handler
+// reads a value, or nothing.
+func BenchmarkSession(b *testing.B) {
+	p := []byte(page + strings.Repeat("x", 2<<10-len(page)))
+	for _, read := range []string{"read", "unused"} {
+		for _, way := range ways {
+			b.Run(read+"/"+way.name, func(b *testing.B) {
+				sm := newSessions()
+				ctx, err := sm.Load(b.Context(), "")
+				require.NoError(b, err)
+				for key, v := range map[string]any{"user": "6f1ed002ab55", "csrf": strings.Repeat("x", 43), "visits": 17, "admin": false} {
+					sm.Put(ctx, key, v)
+				}
+				token, _, err := sm.Commit(ctx)
+				require.NoError(b, err)
+				reads := read == "read" && (way.name == "LoadAndSave" || way.name == "scs")
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if reads && sm.GetString(r.Context(), "user") == "" {
+						panic("no session")
+					}
+					w.Header()["Content-Type"] = []string{"text/html"}
+					_, _ = w.Write(p)
+				})
+				srv := httptest.NewServer(way.wrap(sm, newManager(b, sm, keepalive.Config{}), h))
+				defer srv.Close()
+				c := dial(b, srv, "Cookie: session="+token+"\r\n")
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.get(nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkFirstByte is the time to the first byte of a page whose rest takes
 // long: its handler goes on when that byte has come.
 func BenchmarkFirstByte(b *testing.B) {
