@@ -248,7 +248,7 @@ func TestDecodeRandom(t *testing.T) {
 	register()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	mutated := 0
-	for range 3000 {
+	for range 300 {
 		values := make(map[string]any)
 		for range rnd.IntN(12) {
 			values[strconv.Itoa(rnd.IntN(1000))] = decoded[rnd.IntN(len(decoded))]
