@@ -32,6 +32,8 @@ let isClosed = false;
 let heldForms = new WeakSet();
 let pendingSince = 0;
 let speech = '';
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let speechTimer;
 
 /** Reports whether a dialog is open. */
 export const isOpen = () => Boolean(shownPart()?.showModal);
@@ -46,7 +48,8 @@ const speak = () => {
 	/** @type {NodeListOf<HTMLElement>|undefined} */
 	const texts = shownPart()?.querySelectorAll('p[part]:not([hidden])');
 	status.textContent = Array.from(texts ?? [], ({ innerText }) => innerText).join(' ');
-	setTimeout(() => status.replaceChildren(), SPEECH_TIME);
+	clearTimeout(speechTimer);
+	speechTimer = setTimeout(() => status.replaceChildren(), SPEECH_TIME);
 };
 
 /**
