@@ -278,7 +278,7 @@
   };
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
-    const forStay = tab.stay;
+    const { stay: forStay, look: forLook } = tab;
     const isFromInput = config.mode === "active" && method === "POST" && !forStay;
     const body = isFromInput ? "inactive=" + (sentAt - decide().input) : void 0;
     const response = await fetch(pingURL, {
@@ -316,8 +316,9 @@
         tab.stay = false;
         noteInput(sentAt);
       }
+      const isWantedSince = tab.look && !forLook;
       tick2();
-      tab.look = false;
+      tab.look = isWantedSince;
       dispatch("keepalive:ping", answer);
     } else {
       updateClaimed({

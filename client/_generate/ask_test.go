@@ -212,3 +212,21 @@ func TestServerThatGivesNoTime(t *testing.T) {
 		require.LessOrEqual(t, len(b.asked), 61)
 	})
 }
+
+// What is wanted while an older question is on its way gets an answer of its own.
+func TestLookDuringAPing(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		b.server = func(method string, at time.Time) reply {
+			r := s.serve(method, at)
+			r.delay = 2 * time.Second
+			return r
+		}
+		tb := b.open(page{})
+		b.sleep(10*time.Minute + 500*time.Millisecond)
+		require.Equal(t, []string{"POST"}, b.methods())
+		s.out = true
+		tb.run(`dispatchEvent({type: 'pageshow', persisted: true})`)
+		b.sleep(10 * time.Second)
+		require.Equal(t, 1, tb.count("expired"))
+	})
+}

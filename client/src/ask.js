@@ -51,7 +51,7 @@ const parseRetryAfter = (header) => {
  */
 const request = async (method, tick, halt, isSecond) => {
 	const sentAt = Date.now();
-	const forStay = tab.stay;
+	const { stay: forStay, look: forLook } = tab;
 	// The server counts the idle timeout from the last input: the body says how long nobody has used the page.
 	const isFromInput = config.mode === 'active' && method === 'POST' && !forStay;
 	const body = isFromInput ? 'inactive=' + (sentAt - decide().input) : undefined;
@@ -94,8 +94,9 @@ const request = async (method, tick, halt, isSecond) => {
 			tab.stay = false;
 			noteInput(sentAt);
 		}
+		const isWantedSince = tab.look && !forLook;
 		tick();
-		tab.look = false; // even if it was wanted just now: this is the answer
+		tab.look = isWantedSince; // for what tick has learnt, this is the answer
 		dispatch('keepalive:ping', answer);
 	} else {
 		updateClaimed({

@@ -32,6 +32,8 @@ let isClosed = false;
 let heldForms = new WeakSet();
 let pendingSince = 0;
 let speech = '';
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let speechTimer;
 
 /** Reports whether a dialog is open. */
 export const isOpen = () => Boolean(shownPart()?.showModal);
@@ -46,7 +48,8 @@ const speak = () => {
 	/** @type {NodeListOf<HTMLElement>|undefined} */
 	const texts = shownPart()?.querySelectorAll('p[part]:not([hidden])');
 	status.textContent = Array.from(texts ?? [], ({ innerText }) => innerText).join(' ');
-	setTimeout(() => status.replaceChildren(), SPEECH_TIME);
+	clearTimeout(speechTimer);
+	speechTimer = setTimeout(() => status.replaceChildren(), SPEECH_TIME);
 };
 
 /**
@@ -151,6 +154,14 @@ const openLogin = async (words) => {
 	} catch {} // the browser says why in the console
 };
 
+/** A page that has lost its content says at least where it is. */
+const nameBlankPage = () => {
+	if (page.title) return;
+	const title = page.createElement('title');
+	title.textContent = location.host;
+	page.documentElement.prepend(title);
+};
+
 const draw = () => {
 	listen();
 	// Why the session has ended does not change any more.
@@ -170,6 +181,7 @@ const draw = () => {
 		return;
 	}
 	if (windowAround(actions.guard)) return; // which shows it
+	if (isEnd(notice) && words.documentElement.dataset.after === 'blank') nameBlankPage();
 	const remainder = leavesBar(words) ? 'bar' : '';
 	showOnce(isClosed ? remainder : notice, words);
 	if (find('time')) showProgress();
