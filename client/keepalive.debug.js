@@ -398,13 +398,13 @@
   };
   var announce = (step, actions2) => {
     const { gone } = step;
+    updateSignal(gone);
     tellState(step);
     const previous = notice;
     notice = nextNotice(step);
     if (notice !== previous) {
       if (previous === "gone") tab.look = true;
       if (gone && config.blank) removeContent();
-      updateSignal(gone);
       isCancelled = !dispatchNotice(step);
     }
     if (!gone && !tab.look) hidePage(false);

@@ -75,6 +75,7 @@ export const draw = (step, actions) => {
  */
 export const announce = (step, actions) => {
 	const { gone } = step;
+	updateSignal(gone);
 	tellState(step);
 	const previous = notice;
 	notice = nextNotice(step);
@@ -82,7 +83,6 @@ export const announce = (step, actions) => {
 		// What the page knows may belong to the session before.
 		if (previous === 'gone') tab.look = true;
 		if (gone && config.blank) removeContent(); // before any listener of the page
-		updateSignal(gone);
 		isCancelled = !dispatchNotice(step);
 	}
 	if (!gone && !tab.look) hidePage(false);
