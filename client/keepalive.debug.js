@@ -399,7 +399,6 @@
   var announce = (step, actions2) => {
     const { gone } = step;
     updateSignal(gone);
-    tellState(step);
     const previous = notice;
     notice = nextNotice(step);
     if (notice !== previous) {
@@ -408,6 +407,7 @@
       isCancelled = !dispatchNotice(step);
     }
     if (!gone && !tab.look) hidePage(false);
+    tellState(step);
     const shown = draw(step, actions2);
     if (shown || config.warn || actions2.onInput) loadDialogs(actions2.tick);
     if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;

@@ -76,7 +76,6 @@ export const draw = (step, actions) => {
 export const announce = (step, actions) => {
 	const { gone } = step;
 	updateSignal(gone);
-	tellState(step);
 	const previous = notice;
 	notice = nextNotice(step);
 	if (notice !== previous) {
@@ -86,6 +85,7 @@ export const announce = (step, actions) => {
 		isCancelled = !dispatchNotice(step);
 	}
 	if (!gone && !tab.look) hidePage(false);
+	tellState(step);
 	const shown = draw(step, actions);
 	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached. They also
 	// know more kinds of input.
