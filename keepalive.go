@@ -47,7 +47,9 @@
 //   - keepalive:warning before the end, and keepalive:expired after it, which can
 //     be cancelled to show a dialog of the app's own;
 //   - keepalive:resumed when a warning or an end is no longer true;
-//   - keepalive:user when another user has signed in (see [Config.Identify]);
+//   - keepalive:user when another user has signed in (see [Config.Identify]), and
+//     keepalive:hold when a form is held back that would be lost or be sent as theirs;
+//   - keepalive:state when what the page knows has changed;
 //   - keepalive:ping with each answer, and keepalive:logout before signing out.
 //
 // An app dispatches keepalive:check after it has signed somebody in or out without

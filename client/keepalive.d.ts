@@ -46,6 +46,7 @@ interface Keepalive {
 	 * ends this. The event keepalive:state says the same.
 	 */
 	subscribe(listener: (state: KeepaliveState) => void): () => void;
+	/** A new object each time. To compare, keep what subscribe passes. */
 	readonly state: KeepaliveState;
 	/** Aborts at the session's end, so that an app's own polling stops by itself. After a new sign-in it is another signal. */
 	readonly signal: AbortSignal;
