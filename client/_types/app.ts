@@ -25,11 +25,29 @@ addEventListener('DOMContentLoaded', () => {
 	document.addEventListener('keepalive:logout', (event) => event.preventDefault());
 });
 
+// All of them bubble from document to window.
+addEventListener('keepalive:user', ({ detail }) => console.log(detail.path, keepalive.user));
+document.addEventListener('keepalive:hold', (event) => {
+	const form: HTMLFormElement = event.detail.form;
+	if (form.matches('.draft')) event.preventDefault();
+});
+addEventListener('keepalive:state', ({ detail }) => {
+	const state: KeepaliveState & KeepaliveSource = detail;
+	console.log(state.gone, state.path);
+});
+
 document.dispatchEvent(new Event('keepalive:check'));
 
-const { gone, end, reason, failing, input, ask, until }: KeepaliveState = keepalive.state;
-console.log(gone, failing, reason === 'idle', ask === 'POST', new Date(Math.min(end, input, until)));
+const { gone, end, reason, failing, input, ask, until, otherUser }: KeepaliveState = keepalive.state;
+console.log(gone, failing, otherUser, reason === 'idle', ask === 'POST', new Date(Math.min(end, input, until)));
 
+const unsubscribe: () => void = keepalive.subscribe((state) => console.log(state.gone ? 'signed out' : 'signed in'));
+const poll = (signal: AbortSignal) => fetch('/news', { signal });
+poll(keepalive.signal).finally(unsubscribe);
+
+const user: string | undefined = window.keepalive?.user;
+console.log(user === '' ? 'a guest' : user);
+window.keepalive?.active();
 window.keepalive?.look();
 window.keepalive?.stop();
 window.keepalive?.active();
