@@ -49,11 +49,18 @@ type app struct {
 	down atomic.Bool // the store fails
 
 	noDialogs atomic.Bool // a proxy answers for them, with a page of its own
-	noLocks   atomic.Bool // pages believe in a browser without Web Locks
+
+	lasts   bool                  // sessions last for an hour although their pages know of a short idle timeout
+	html    map[string]string     // of its pages, by the query of their address; pageHTML where there is none
+	prelude string                // a script that runs in its pages before all others
+	front   atomic.Pointer[front] // answers pings in place of the app
 
 	mu   sync.Mutex
 	seen []request
 }
+
+// front stands between browsers and the app's pings.
+type front func(w http.ResponseWriter, r *http.Request, app http.Handler)
 
 // request is what the server saw of a request.
 type request struct {
@@ -68,7 +75,6 @@ type request struct {
 func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepalive.Config)) *app {
 	a := &app{sm: scs.New()}
 	a.sm.IdleTimeout, a.sm.Lifetime = idle, lifetime
-	a.sm.Cookie.Name = strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()) // ports do not tell cookies apart
 	a.sm.Store = failingStore{memstore.New(), &a.down}
 	// Warnings that the idle timeout is short are true here.
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
@@ -81,10 +87,17 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.sm.RenewToken(r.Context()); err != nil {
+			panic(err)
+		}
 		a.sm.Put(r.Context(), "user", cmp.Or(r.URL.Query().Get("user"), "alice"))
 		a.page(w, r)
 	})
 	mux.HandleFunc("/page", a.page)
+	mux.HandleFunc("/kept", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, max-age=600")
+		a.page(w, r)
+	})
 	mux.HandleFunc("/shell-by-tag", shell(`"abc"`, time.Time{}))
 	mux.HandleFunc("/shell-by-hand", handMadeShell)
 	mux.HandleFunc("/shell-by-date", shell("", time.Now().Add(-time.Hour)))
@@ -96,10 +109,12 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 	})
 	mux.HandleFunc("/recorder.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = fmt.Fprint(w, recorder)
-		if a.noLocks.Load() {
-			_, _ = fmt.Fprint(w, "Object.defineProperty(navigator, 'locks', {value: undefined});")
-		}
+		_, _ = fmt.Fprint(w, recorder, a.prelude)
+	})
+	mux.HandleFunc("/data", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, time.Now().UnixMilli()) })
+	mux.HandleFunc("/worker.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = fmt.Fprint(w, worker)
 	})
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
 
@@ -110,6 +125,9 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 		_, _ = fmt.Fprint(w, scriptedHTML)
 	})
 	a.Server = httptest.NewServer(a.record(outside))
+	// Browsers do not tell cookies apart by ports.
+	name := t.Name() + "-" + a.Listener.Addr().String()
+	a.sm.Cookie.Name = strings.NewReplacer("/", "-", " ", "-", ":", "-").Replace(name)
 	t.Cleanup(a.Close)
 	return a
 }
@@ -130,8 +148,15 @@ func (a *app) record(next http.Handler) http.Handler {
 			io.Reader
 			io.Closer
 		}{io.TeeReader(r.Body, &body), r.Body}
-		next.ServeHTTP(noted, r)
+		if front := a.front.Load(); front != nil && r.URL.Path == pingPath {
+			(*front)(noted, r, next)
+		} else {
+			next.ServeHTTP(noted, r)
+		}
 
+		if a.lasts {
+			a.prolong(w.Header())
+		}
 		seen.body, seen.status, seen.retryAfter = body.String(), noted.status, w.Header().Get("Retry-After")
 		if cookie, err := r.Cookie(a.sm.Cookie.Name); err == nil && r.URL.Path == pingPath {
 			seen.expiry, _, _ = a.sm.Store.(keepalive.Store).Expiry(r.Context(), cookie.Value) // which fails with the store
@@ -152,7 +177,7 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 	if policy := r.URL.Query().Get("integrity"); policy != "" {
 		w.Header().Set("Integrity-Policy", policy)
 	}
-	_, _ = fmt.Fprint(w, pageHTML)
+	_, _ = fmt.Fprint(w, cmp.Or(a.html[r.URL.RawQuery], pageHTML))
 }
 
 // requests returns those that began after a time and whose path begins so.
@@ -204,6 +229,19 @@ func (a *app) alive(t *testing.T, token string) bool {
 	_, found, err := a.sm.Store.Find(token)
 	require.NoError(t, err)
 	return found
+}
+
+// prolong moves the expiry of a session that a response begins an hour ahead.
+func (a *app) prolong(header http.Header) {
+	for _, cookie := range (&http.Response{Header: header}).Cookies() {
+		data, found, err := a.sm.Store.Find(cookie.Value)
+		if err == nil && found {
+			err = a.sm.Store.Commit(cookie.Value, data, time.Now().Add(time.Hour))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
 }
 
 // expiry asks the store when the session ends if nothing extends it.

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// The tests mostly wait, so all browsers can do that at once, on any number of cores: those of each runInBrowsers,
 	// of TestThrottledPage and of TestKilledBrowsers.
-	if err := flag.Set("test.parallel", strconv.Itoa(5*len(webdriver.Engines)+2)); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(7*len(webdriver.Engines)+2)); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +32,7 @@ type inputTest struct {
 func runInputTests(t *testing.T, b *webdriver.Browser, tests []inputTest) {
 	type session struct{ name, window, token string }
 	apps := map[session]*app{}
-	for i, test := range tests {
+	for _, test := range tests {
 		if !strings.Contains(test.engines, string(b.Engine)) && test.engines != "" {
 			continue
 		}
@@ -41,7 +40,6 @@ func runInputTests(t *testing.T, b *webdriver.Browser, tests []inputTest) {
 		a := newApp(t, idle, time.Hour, userActive, func(c *keepalive.Config) {
 			c.Skip = func(r *http.Request) bool { return r.URL.RawQuery == "plain" }
 		})
-		a.sm.Cookie.Name += strconv.Itoa(i)
 		window := b.NewWindow("window")
 		b.SwitchTo(window)
 		token := a.login(t, b)

@@ -22,14 +22,18 @@ const recorder = webdriver.Recorder + `
 window.recorded = [];
 const record = (name, more) => recorded.push({ name, at: Date.now(), hidden: document.hidden, ...more });
 for (const name of ['keepalive:ping', 'keepalive:warning', 'keepalive:expired', 'keepalive:resumed', 'keepalive:logout',
-	'pageshow', 'visibilitychange'])
+	'keepalive:user', 'pageshow', 'visibilitychange'])
 	addEventListener(name, event => record(name, { persisted: !!event.persisted, detail: event.detail }));
 for (const name of ['pointerdown', 'pointermove', 'touchmove', 'click', 'keydown', 'wheel', 'beforeinput', 'input', 'compositionupdate'])
 	addEventListener(name, event => {
 		if (window.onlyInput && onlyInput !== name) event.stopImmediatePropagation();
 		else if (event.isTrusted) record('input');
 	}, true);
-addEventListener('keepalive:expired', () => { localStorage['expired ' + location.pathname] = document.visibilityState; });
+addEventListener('keepalive:expired', () => {
+	try {
+		localStorage['expired ' + location.pathname] = document.visibilityState;
+	} catch {} // refused
+});
 const send = window.fetch;
 window.fetch = (url, options) => {
 	if (String(url).endsWith('/keepalive/ping')) record('sent', { method: options.method, body: options.body || '' });
@@ -55,7 +59,7 @@ func (e event) time() time.Time { return time.UnixMilli(e.At) }
 
 // events returns the current page's events of a name.
 func events(b *webdriver.Browser, name string) []event {
-	return webdriver.Script[[]event](b, "return recorded.filter(event => event.name === arguments[0])", name)
+	return webdriver.Script[[]event](b, "return (window.recorded ?? []).filter(event => event.name === arguments[0])", name)
 }
 
 // waitForEvent waits for the current page's nth event of a name and returns it.

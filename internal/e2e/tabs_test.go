@@ -48,7 +48,9 @@ func testTenTabs(t *testing.T, b *webdriver.Browser, locks bool) {
 		most    = 1 + int((watched+late)/(idle*45/100))
 	)
 	a := newApp(t, idle, time.Hour)
-	a.noLocks.Store(!locks)
+	if !locks {
+		a.prelude = "Object.defineProperty(navigator, 'locks', {value: undefined})"
+	}
 	token := a.login(t, b)
 	require.Equal(t, locks, webdriver.Script[bool](b, "return isSecureContext && !!navigator.locks"))
 	openTabs(b, a, 9)
