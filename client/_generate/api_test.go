@@ -128,6 +128,7 @@ func TestSubscribe(t *testing.T) {
 		tb := b.open(page{})
 		states := func() (n int) { return len(tb.vm.Get("states").Export().([]any)) }
 		tb.run(`states = []; unsubscribe = keepalive.subscribe((state) => states.push(state.gone)); signal = keepalive.signal;`)
+		tb.run(`keepalive.subscribe(({ gone }) => { if (keepalive.signal.aborted !== gone) throw new Error('the signal is late'); })`)
 		require.Equal(t, 1, states(), "at once")
 		b.sleep(9 * time.Minute)
 		require.Equal(t, 1, states(), "nothing has changed")
@@ -151,5 +152,6 @@ func TestSubscribe(t *testing.T) {
 		n := states()
 		b.sleep(time.Hour)
 		require.Equal(t, n, states())
+		require.Empty(t, tb.errors)
 	})
 }
