@@ -68,12 +68,12 @@ func testStrangers(t *testing.T, b *webdriver.Browser) {
 	apps, tokens, tabs := make([]*app, len(strangers)), make([]string, len(strangers)), []string{b.Window()}
 	for i, s := range strangers {
 		apps[i] = newApp(t, shortIdle, time.Hour)
+		apps[i].lasts = true
 		if i > 0 {
 			tabs = append(tabs, b.NewWindow("tab"))
 			b.SwitchTo(tabs[i])
 		}
 		tokens[i] = apps[i].login(t, b)
-		apps[i].outlive(t, tokens[i])
 		apps[i].answerPings(s.status, s.header, s.body)
 	}
 	began := time.Now()
@@ -228,8 +228,8 @@ func testSandbox(t *testing.T, b *webdriver.Browser) {
 // A document that is written in an attribute has the origin and the cookies of the page around it.
 func testSrcdoc(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, shortIdle, time.Hour)
+	a.lasts = true
 	token := a.login(t, b)
-	a.outlive(t, token)
 	b.Navigate(a.URL + "/page")
 	webdriver.Script[any](b, `
 		const frame = document.createElement('iframe');

@@ -50,6 +50,7 @@ type app struct {
 
 	noDialogs atomic.Bool // a proxy answers for them, with a page of its own
 
+	lasts   bool                  // sessions last for an hour although their pages know of a short idle timeout
 	html    map[string]string     // of its pages, by the query of their address; pageHTML where there is none
 	prelude string                // a script that runs in its pages before all others
 	front   atomic.Pointer[front] // answers pings in place of the app
@@ -153,6 +154,9 @@ func (a *app) record(next http.Handler) http.Handler {
 			next.ServeHTTP(noted, r)
 		}
 
+		if a.lasts {
+			a.prolong(w.Header())
+		}
 		seen.body, seen.status, seen.retryAfter = body.String(), noted.status, w.Header().Get("Retry-After")
 		if cookie, err := r.Cookie(a.sm.Cookie.Name); err == nil && r.URL.Path == pingPath {
 			seen.expiry, _, _ = a.sm.Store.(keepalive.Store).Expiry(r.Context(), cookie.Value) // which fails with the store
@@ -227,13 +231,17 @@ func (a *app) alive(t *testing.T, token string) bool {
 	return found
 }
 
-// outlive moves a session's expiry an hour ahead. Then it does not end where a page with a short idle timeout pings late.
-func (a *app) outlive(t *testing.T, token string) {
-	t.Helper()
-	data, found, err := a.sm.Store.Find(token)
-	require.NoError(t, err)
-	require.True(t, found, "the session has ended")
-	require.NoError(t, a.sm.Store.Commit(token, data, time.Now().Add(time.Hour)))
+// prolong moves the expiry of a session that a response begins an hour ahead.
+func (a *app) prolong(header http.Header) {
+	for _, cookie := range (&http.Response{Header: header}).Cookies() {
+		data, found, err := a.sm.Store.Find(cookie.Value)
+		if err == nil && found {
+			err = a.sm.Store.Commit(cookie.Value, data, time.Now().Add(time.Hour))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
 }
 
 // expiry asks the store when the session ends if nothing extends it.

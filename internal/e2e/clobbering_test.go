@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// shortIdle is the idle timeout of pages whose sessions last longer (see outlive), so that pings come often.
+// shortIdle is the idle timeout of pages whose sessions last longer (see app.lasts), so that pings come often.
 const shortIdle = 6 * time.Second
 
 var (
@@ -118,9 +118,9 @@ func openClobbered(t *testing.T, b *webdriver.Browser, html string, after keepal
 		c.Mode, c.AfterEnd, c.LoginURL, c.Presence = keepalive.PageVisible, after, "/login", keepalive.PresencePath
 		c.MaxUnattended = time.Hour // so that it listens to input
 	})
+	a.lasts = true
 	a.html = map[string]string{"clobbered": `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Users</title></head><body>` + html}
 	token = a.login(t, b) // in a page in which the drivers read what they need
-	a.outlive(t, token)
 	b.Navigate(a.URL + "/page?clobbered")
 	return a, token
 }

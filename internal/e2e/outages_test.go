@@ -16,8 +16,8 @@ import (
 // Nothing listens for a while, as while a server starts again or a network is away.
 func testRestart(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, shortIdle, time.Hour)
+	a.lasts = true
 	token := a.login(t, b)
-	a.outlive(t, token)
 	address := a.Listener.Addr().String()
 	a.CloseClientConnections()
 	a.Close()
@@ -61,10 +61,10 @@ func testPrerender(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, shortIdle, time.Hour, func(c *keepalive.Config) {
 		c.Skip = func(r *http.Request) bool { return r.URL.Path == "/login" }
 	})
+	a.lasts = true
 	a.html = map[string]string{"": strings.Replace(pageHTML, "</head>",
 		`<script type="speculationrules">{"prerender": [{"urls": ["/page?next"], "eagerness": "immediate"}]}</script></head>`, 1), "next": pageHTML}
 	token := a.login(t, b)
-	a.outlive(t, token)
 	eventually(t, "it is loaded", func() bool { return len(a.requests("/page", time.Time{})) > 0 })
 	require.Contains(t, a.requests("/page", time.Time{})[0].header.Get("Sec-Purpose"), "prerender")
 	never(t, shortIdle, "a ping", func() bool { return len(a.pings(time.Time{})) > 0 })
@@ -77,8 +77,8 @@ func testPrerender(t *testing.T, b *webdriver.Browser) {
 // document.open() takes all listeners away, and what is written has the script once more.
 func testWrittenAnew(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, shortIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
+	a.lasts = true
 	token := a.login(t, b)
-	a.outlive(t, token)
 	webdriver.AsyncScript[any](b, `
 		const done = arguments[0];
 		fetch('/page').then((response) => response.text()).then((html) => {
