@@ -56,7 +56,7 @@ func (d dialog) document(t Texts) string {
 		signIn = `<a href="` + text(d.loginURL) + `" target="_blank" part="signin">` + text(t.SignIn) + `</a>`
 	}
 	if d.logoutURL != "" {
-		signOut = `<form method="post" action="` + text(d.logoutURL) + `"><button part="signout">` + text(t.SignOut) + `</button></form>`
+		signOut = `<form method="post" target="_self" action="` + text(d.logoutURL) + `"><button part="signout">` + text(t.SignOut) + `</button></form>`
 	}
 	return strings.NewReplacer(
 		"{{dialog}}", ` lang="`+text(t.Lang)+`" dir="auto" role="alertdialog" tabindex="-1" autofocus aria-labelledby="title" aria-describedby="text" part="dialog"`,

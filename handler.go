@@ -46,7 +46,7 @@ var (
 //	GET  keepalive.debug.js   the readable script, for Config.Debug
 //	GET  dialog               the words and the look of its dialogs
 //	GET  dialog.<hash>.js     what shows them
-//	GET  login.js             what OpenLogin adds
+//	GET  after.js             what BlankPage and OpenLogin add
 //	GET  frame                what Config.NoScript puts into pages; extends the session
 //	POST here, leave          what Config.Presence lets pages report; extend nothing
 //
@@ -112,7 +112,7 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
-		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs, e.m.pages.scripts.login} {
+		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs, e.m.pages.scripts.after} {
 			if s.hasName(name) {
 				serveScript(w, r, s, name)
 				return

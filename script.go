@@ -32,8 +32,8 @@ var debugSource []byte
 //go:embed client/dialog.min.js
 var dialogModuleSource []byte
 
-//go:embed client/login.min.js
-var loginModuleSource []byte
+//go:embed client/after.min.js
+var afterModuleSource []byte
 
 // pages is what goes into the pages of one Manager, and what these load.
 type pages struct {
@@ -96,9 +96,10 @@ type script struct {
 }
 
 // scripts are what pages of one Manager load: the script, the module that it imports
-// when it shows the first dialog, and the one of OpenLogin. All names have the same
-// hash, of all together, so that the script knows the module's name from its own.
-type scripts struct{ main, dialogs, login script }
+// when it shows the first dialog, and the one of BlankPage and OpenLogin. All names
+// have the same hash, of all together, so that the script knows the module's name from
+// its own.
+type scripts struct{ main, dialogs, after script }
 
 // The scripts are compressed once for all Managers.
 var (
@@ -115,12 +116,12 @@ func scriptsFor(presence Presence) scripts {
 }
 
 func newScripts(source []byte) scripts {
-	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource, loginModuleSource))
+	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource, afterModuleSource))
 	hash := base64.RawURLEncoding.EncodeToString(sum[:9])
 	return scripts{
 		main:    newScript("keepalive", hash, source),
 		dialogs: newScript("dialog", hash, dialogModuleSource),
-		login:   newScript("login", hash, loginModuleSource),
+		after:   newScript("after", hash, afterModuleSource),
 	}
 }
 

@@ -4,7 +4,7 @@
   var page = new Proxy(document, {
     get: (target, name) => {
       const value = Reflect.get(Document.prototype, name, target);
-      return value?.bind?.(target) ?? value;
+      return typeof value === "function" ? value.bind(target) : value;
     }
   });
   var fetch = /* @__PURE__ */ Reflect.get(window, "fetch");
@@ -231,7 +231,7 @@
   var reportFault = (status) => {
     if (status >= 500 || status === reported) return;
     reported = status;
-    console.warn(`keepalive: ${status || "a redirect"}: a proxy, sign-in page or CSRF check answers, or nothing is mounted, at ${pingURL}`);
+    console.warn(`keepalive: ${status || "a redirect"} from a proxy, sign-in page or CSRF check, or nothing is mounted at ${pingURL}`);
   };
 
   // src/tab.js
@@ -274,7 +274,7 @@
   };
   var parseRetryAfter = (header) => {
     const seconds = Number(header);
-    return seconds >= 0 ? seconds * SECOND : Date.parse(String(header)) - Date.now();
+    return seconds >= 0 ? seconds * SECOND : Date.parse(header) - Date.now();
   };
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
@@ -347,7 +347,7 @@
 
   // src/blank.js
   var hidePage = (hidden) => {
-    if (config.blank) page.documentElement.style.display = hidden ? "none" : "";
+    if (config.blank) page.documentElement.style.setProperty("display", hidden ? "none" : "", "important");
   };
   var removeContent = () => {
     page.documentElement.replaceChildren();
@@ -398,16 +398,17 @@
   };
   var announce = (step, actions2) => {
     const { gone } = step;
-    updateSignal(gone);
     const previous = notice;
     notice = nextNotice(step);
-    if (notice !== previous) {
+    const isNews = notice !== previous;
+    if (isNews && gone && config.blank) removeContent();
+    updateSignal(gone);
+    tellState(step);
+    if (isNews) {
       if (previous === "gone") tab.look = true;
-      if (gone && config.blank) removeContent();
       isCancelled = !dispatchNotice(step);
     }
     if (!gone && !tab.look) hidePage(false);
-    tellState(step);
     const shown = draw(step, actions2);
     if (shown || config.warn || actions2.onInput) loadDialogs(actions2.tick);
     if (gone && config.blank && (loadedDialogs() || !shown)) tab.stopped = true;
@@ -497,7 +498,7 @@
     addEventListener("pageshow", comeBack);
     addEventListener("pagehide", leave);
     for (const type of ["popstate", "hashchange"]) addEventListener(type, tick2);
-    window.navigation?.addEventListener("currententrychange", tick2);
+    if (window.hasOwnProperty("navigation")) window.navigation?.addEventListener("currententrychange", tick2);
   };
 
   // src/main.js
@@ -543,12 +544,10 @@
     console.error("keepalive stopped:", reason);
     stop();
   };
-  var onPageShow = ({ persisted }) => {
-    if (persisted) tab.look = true;
-    if (persisted) wake();
-    else tick();
+  var onPageHide = () => {
+    tab.look = true;
+    hidePage(takesPart());
   };
-  var onPageHide = () => hidePage(takesPart());
   var onVisibilityChange = () => page.hidden ? tick() : wake();
   var onStorage = ({ key }) => {
     if (key === sharedKey) tick();
@@ -558,7 +557,7 @@
   };
   var listen = () => {
     if (config.presence) watchPage(tick);
-    addEventListener("pageshow", onPageShow);
+    addEventListener("pageshow", tick);
     addEventListener("pagehide", onPageHide);
     addEventListener("visibilitychange", onVisibilityChange);
     for (const type of ["focus", "online", "resume"]) addEventListener(type, wake);

@@ -225,7 +225,7 @@ func TestLookDuringAPing(t *testing.T) {
 		b.sleep(10*time.Minute + 500*time.Millisecond)
 		require.Equal(t, []string{"POST"}, b.methods())
 		s.out = true
-		tb.run(`dispatchEvent({type: 'pageshow', persisted: true})`)
+		tb.run(`dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`)
 		b.sleep(10 * time.Second)
 		require.Equal(t, 1, tb.count("expired"))
 	})

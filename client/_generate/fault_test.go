@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const inFront = ": a proxy, sign-in page or CSRF check answers, or nothing is mounted, at https://example.org/keepalive/ping"
+const inFront = " from a proxy, sign-in page or CSRF check, or nothing is mounted at https://example.org/keepalive/ping"
 
 // What answers in the place of the endpoints is not the server's word on the session.
 func TestForeignAnswers(t *testing.T) {

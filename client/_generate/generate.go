@@ -36,7 +36,7 @@ var bundles = []bundle{
 	{file: "presence.min.js", entry: "src/main.js", presence: true},
 	{file: "keepalive.debug.js", entry: "src/main.js", debug: true, presence: true},
 	{file: "dialog.min.js", entry: "src/dialog.js", module: true},
-	{file: "login.min.js", entry: "src/login.js", module: true},
+	{file: "after.min.js", entry: "src/after.js", module: true},
 }
 
 func main() {

@@ -131,7 +131,7 @@ func TestGonePageLooksAgain(t *testing.T) {
 	for name, comeBack := range map[string]string{
 		"focus":    `dispatchEvent({type: 'focus'})`,
 		"online":   `dispatchEvent({type: 'online'})`,
-		"pageshow": `dispatchEvent({type: 'pageshow', persisted: true})`,
+		"pageshow": `dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`,
 		"visible":  `document.dispatchEvent({type: 'visibilitychange'})`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ func TestSleep(t *testing.T) {
 		`document.dispatchEvent({type: 'resume'})`,
 		`document.dispatchEvent({type: 'visibilitychange'})`,
 		`dispatchEvent({type: 'online'})`,
-		`dispatchEvent({type: 'pageshow', persisted: true})`,
+		`dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`,
 	} {
 		t.Run("woken by "+wake, func(t *testing.T) {
 			each(t, func(t *testing.T, b *browser, s *session) {
@@ -43,7 +43,7 @@ func TestBackForwardCache(t *testing.T) {
 		s.out = true
 		b.sleep(time.Minute)
 		tb.frozen = false
-		tb.run(`dispatchEvent({type: 'pageshow', persisted: true})`)
+		tb.run(`dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`)
 		b.sleep(2 * time.Second)
 		require.Equal(t, []string{"GET", "GET"}, b.methods())
 		require.Equal(t, 1, tb.count("expired"))

@@ -37,11 +37,11 @@ const claim = async (lock) => {
 
 /**
  * Reads Retry-After (RFC 9110, section 10.2.3: seconds or a date) as ms. NaN is what says neither.
- * @type {(header?: string|null) => number}
+ * @param {any} header null where it is missing, undefined without a response
  */
 const parseRetryAfter = (header) => {
 	const seconds = Number(header);
-	return seconds >= 0 ? seconds * SECOND : Date.parse(String(header)) - Date.now();
+	return seconds >= 0 ? seconds * SECOND : Date.parse(header) - Date.now();
 };
 
 /**

@@ -7,7 +7,7 @@ import { page } from './dom.js';
 
 /** @param {boolean} hidden whether the page waits for the server's word */
 export const hidePage = (hidden) => {
-	if (config.blank) page.documentElement.style.display = hidden ? 'none' : '';
+	if (config.blank) page.documentElement.style.setProperty('display', hidden ? 'none' : '', 'important');
 };
 
 /** Removes the page's content for good. No listener of the page can object. */

@@ -33,6 +33,8 @@ let heldForms = new WeakSet();
 let pendingSince = 0;
 let speech = '';
 /** @type {ReturnType<typeof setTimeout>|undefined} */
+let clock;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
 let speechTimer;
 
 /** Reports whether a dialog is open. */
@@ -142,24 +144,16 @@ const showOnce = (id, words) => {
 };
 
 /**
- * Goes to the page to sign in, by a module that only pages with OpenLogin load. Where it can't be loaded, the dialog is there.
+ * Does what follows the end with BlankPage and OpenLogin, by a module that only their pages load. Where it can't be loaded,
+ * the dialog is there.
  * @type {(words: Document) => Promise<void>}
  */
-const openLogin = async (words) => {
+const goOn = async (words) => {
 	try {
-		/** @type {typeof import('./login.js')} */
-		const login = await import(folder + 'login.js');
-		// New refuses OpenLogin without a LoginURL.
-		await login.openLogin(/** @type {HTMLAnchorElement} */ (words.querySelector('a')).href, get, actions.look);
+		/** @type {typeof import('./after.js')} */
+		const after = await import(folder + 'after.js');
+		after.goOn(words, get, actions.look);
 	} catch {} // the browser says why in the console
-};
-
-/** A page that has lost its content says at least where it is. */
-const nameBlankPage = () => {
-	if (page.title) return;
-	const title = page.createElement('title');
-	title.textContent = location.host;
-	page.documentElement.prepend(title);
 };
 
 const draw = () => {
@@ -181,11 +175,13 @@ const draw = () => {
 		return;
 	}
 	if (windowAround(actions.guard)) return; // which shows it
-	if (isEnd(notice) && words.documentElement.dataset.after === 'blank') nameBlankPage();
 	const remainder = leavesBar(words) ? 'bar' : '';
 	showOnce(isClosed ? remainder : notice, words);
 	if (find('time')) showProgress();
-	if (isEnd(notice) && words.documentElement.dataset.after === 'login') openLogin(words);
+	const { after } = words.documentElement.dataset;
+	if (isEnd(notice) && (after === 'login' || after === 'blank')) goOn(words);
+	clearTimeout(clock);
+	if (isOpen()) clock = setTimeout(actions.tick, SECOND);
 };
 
 /**

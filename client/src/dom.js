@@ -7,7 +7,7 @@
 export const page = new Proxy(document, {
 	get: (target, name) => {
 		const value = Reflect.get(Document.prototype, name, target);
-		return value?.bind?.(target) ?? value;
+		return typeof value === 'function' ? value.bind(target) : value;
 	},
 });
 

@@ -13,5 +13,5 @@ let reported = -1;
 export const reportFault = (status) => {
 	if (status >= 500 || status === reported) return;
 	reported = status;
-	console.warn(`keepalive: ${status || 'a redirect'}: a proxy, sign-in page or CSRF check answers, or nothing is mounted, at ${pingURL}`);
+	console.warn(`keepalive: ${status || 'a redirect'} from a proxy, sign-in page or CSRF check, or nothing is mounted at ${pingURL}`);
 };

@@ -51,7 +51,8 @@ const isReachable = () => {
 	const { left, top, width, height } = part.getBoundingClientRect();
 	// Under another modal dialog, this finds the other one. It finds nothing where nothing of the page can be seen.
 	const hit = page.elementFromPoint(left + width / 2, top + height / 2);
-	return part.open && (!hit || hit === host);
+	// A second script may have one, too, and they must not fight.
+	return part.open && (!hit || hit.localName === NAME);
 };
 
 /** Brings the part to the top, where that is needed. */

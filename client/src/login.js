@@ -17,8 +17,11 @@ const isUnsavedField = (field) => {
 	const copy = page.importNode(field, true);
 	form.append(copy);
 	form.reset();
-	return inputIn(copy) !== inputIn(field);
+	return inputIn(copy) !== inputIn(field) || Boolean(/** @type {HTMLInputElement} */ (field).validity?.badInput);
 };
+
+/** @param {Element} editor */
+const isFilled = (editor) => Boolean(editor.textContent?.trim() || editor.querySelector('img,video,audio,canvas,svg,table,iframe'));
 
 /** @type {(root: Element|ShadowRoot) => boolean} */
 const hasUnsavedInput = (root) =>
@@ -28,7 +31,8 @@ const hasUnsavedInput = (root) =>
 		// What an editor held at first is not known. Under a modal dialog, engines take no element for one that can be edited.
 		const isEditor = element.matches('[contenteditable]:not([contenteditable=false])');
 		const isField = /^(input|select|textarea)$/.test(localName);
-		return (inner && hasUnsavedInput(inner)) || (isField && isUnsavedField(element)) || (isEditor && element.textContent?.trim());
+		const isOwnField = Reflect.get(customElements.get(localName) ?? {}, 'formAssociated');
+		return (inner && hasUnsavedInput(inner)) || (isField && isUnsavedField(element)) || isOwnField || (isEditor && isFilled(element));
 	});
 
 /** Reports whether somebody could lose something. */

@@ -84,14 +84,11 @@ const halt = (reason) => {
 	stop();
 };
 
-/** @param {PageTransitionEvent} event */
-const onPageShow = ({ persisted }) => {
-	if (persisted) tab.look = true; // somebody may have signed out meanwhile
-	if (persisted) wake();
-	else tick();
+const onPageHide = () => {
+	// For when it comes back: somebody may have signed out meanwhile, and visibilitychange may precede pageshow.
+	tab.look = true;
+	hidePage(takesPart());
 };
-
-const onPageHide = () => hidePage(takesPart());
 
 const onVisibilityChange = () => (page.hidden ? tick() : wake());
 
@@ -112,7 +109,7 @@ const onViolation = ({ blockedURI, disposition }) => {
 const listen = () => {
 	// First, as a page that is shown again has to know that before the tick.
 	if (__PRESENCE__ && config.presence) watchPage(tick);
-	addEventListener('pageshow', onPageShow);
+	addEventListener('pageshow', tick);
 	addEventListener('pagehide', onPageHide);
 	addEventListener('visibilitychange', onVisibilityChange);
 	for (const type of ['focus', 'online', 'resume']) addEventListener(type, wake);

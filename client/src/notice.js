@@ -75,17 +75,18 @@ export const draw = (step, actions) => {
  */
 export const announce = (step, actions) => {
 	const { gone } = step;
-	updateSignal(gone);
 	const previous = notice;
 	notice = nextNotice(step);
-	if (notice !== previous) {
+	const isNews = notice !== previous;
+	if (isNews && gone && config.blank) removeContent(); // before any listener of the page
+	updateSignal(gone);
+	tellState(step);
+	if (isNews) {
 		// What the page knows may belong to the session before.
 		if (previous === 'gone') tab.look = true;
-		if (gone && config.blank) removeContent(); // before any listener of the page
 		isCancelled = !dispatchNotice(step);
 	}
 	if (!gone && !tab.look) hidePage(false);
-	tellState(step);
 	const shown = draw(step, actions);
 	// Where there may be a warning they are loaded at once, so that it appears even if the server can't be reached. They also
 	// know more kinds of input.

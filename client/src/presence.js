@@ -104,5 +104,6 @@ export const watchPage = (tick) => {
 	addEventListener('pageshow', comeBack);
 	addEventListener('pagehide', leave);
 	for (const type of ['popstate', 'hashchange']) addEventListener(type, tick);
-	window.navigation?.addEventListener('currententrychange', tick);
+	// Where an engine lacks it, an element of the page may have its name.
+	if (window.hasOwnProperty('navigation')) window.navigation?.addEventListener('currententrychange', tick);
 };

@@ -42,6 +42,9 @@ export const loadWords = async (onLoad) => {
 	// Trusted Types allow a response that is a document.
 	const answer = await get(`dialog?${page.documentElement?.lang}`, 'document');
 	words = answer?.responseXML;
+	// A <base> of the page would lead their copies elsewhere.
+	for (const link of words?.links ?? []) link.setAttribute('href', /** @type {HTMLAnchorElement} */ (link).href);
+	for (const form of words?.forms ?? []) form.setAttribute('action', form.action);
 	isLoading = false;
 	if (words) onLoad();
 	else setTimeout(onLoad, RETRY_DELAY);

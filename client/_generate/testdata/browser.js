@@ -28,7 +28,7 @@ globalThis.openAnew = (frame) => { heard.delete(frame); heard.delete(frame.docum
 globalThis.origin = 'https://example.org';
 globalThis.document = Object.assign({}, eventTarget, {
 	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
-	documentElement: {lang: 'en', style: {display: ''}, replaceChildren() { host.blank(); }},
+	documentElement: {lang: 'en', style: {display: '', setProperty(name, value) { this[name] = value; }}, replaceChildren() { host.blank(); }},
 	hidden: page.hidden, prerendering: page.prerendering,
 });
 globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
