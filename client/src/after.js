@@ -7,11 +7,15 @@ import { openLogin } from './login.js';
 
 /** Removes what others put into a page that has lost its content, but for our dialog, and says at least where it is. */
 const stayBlank = () => {
-	for (const child of page.documentElement?.children ?? []) if (!/^(title|keepalive-dialog)$/.test(child.localName)) child.remove();
+	const root = page.documentElement;
+	if (!root) return;
+	for (const child of [...root.children]) {
+		if (!/^(title|keepalive-dialog)$/.test(child.localName)) child.remove();
+	}
 	if (page.title) return;
 	const title = page.createElement('title');
 	title.textContent = location.host;
-	page.documentElement?.prepend(title);
+	root.prepend(title);
 };
 
 const observer = new MutationObserver(stayBlank);

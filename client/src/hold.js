@@ -19,7 +19,7 @@ export const wouldBeLost = ({ target, submitter, defaultPrevented }, words) => {
 	const action = withoutQuery(value('action', 'formAction'));
 	const frame = value('target', 'formTarget');
 	const isOfThisWindow =
-		['', '_self', window.name].includes(frame) || (/^_(parent|top)$/.test(frame) && parent === self);
+		frame === window.name || /^(_self)?$/i.test(frame) || (/^_(parent|top)$/i.test(frame) && parent === self);
 	const isSignInOrOut = [words.querySelector('a')?.href, words.querySelector('form')?.action].some(
 		(url) => url && withoutQuery(url) === action,
 	);
