@@ -311,7 +311,7 @@ func testBlank(t *testing.T, b *webdriver.Browser) {
 	d := waitForDialog(t, b)
 	require.Equal(t, "Your session was ended elsewhere.", d.Text)
 	require.Equal(t, []string{"signin"}, d.Parts)
-	require.Equal(t, "127.0.0.1", strings.Split(b.Title(), ":")[0])
+	eventually(t, "the page says where it is", func() bool { return strings.Split(b.Title(), ":")[0] == "127.0.0.1" })
 	require.True(t, webdriver.Script[bool](b, "return !document.body && !document.querySelector('textarea')"))
 	b.Press(webdriver.Escape)
 	time.Sleep(500 * time.Millisecond)

@@ -245,7 +245,7 @@ func requireAccessible(t *testing.T, b *webdriver.Browser) {
 				.filter(rule => rule.media?.mediaText === '(prefers-color-scheme: dark)');
 			for (const rule of darkRules) rule.media.mediaText = arguments[0] === 'dark' ? 'all' : 'not all';
 			document.documentElement.style.colorScheme = arguments[0]`, scheme)
-		require.Empty(t, webdriver.AsyncScript[[]string](b, runAxe, []string{}), scheme)
+		require.Empty(t, webdriver.AsyncScript[[]string](b, runAxe), scheme)
 	}
 }
 
