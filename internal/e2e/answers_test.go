@@ -117,7 +117,10 @@ func testFocusAfterFailures(t *testing.T, b *webdriver.Browser) {
 	a.login(t, b)
 	a.answerPings(http.StatusForbidden, nil, "")
 	webdriver.Script[any](b, "keepalive.stay()")
-	eventually(t, "two attempts", func() bool { return len(sentPosts(b)) == 2 })
+	eventually(t, "two attempts, and their answers", func() bool {
+		const waits = "const {failing, ask, until} = keepalive.state; return failing && !ask && until > Date.now() + 2000"
+		return len(sentPosts(b)) == 2 && webdriver.Script[bool](b, waits)
+	})
 	a.front.Store(nil)
 	next := time.UnixMilli(webdriver.AsyncScript[int64](b, `
 		const done = arguments[0];
