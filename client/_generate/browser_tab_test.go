@@ -148,7 +148,7 @@ func (tb *tab) show(visible bool) {
 }
 
 func (tb *tab) online(online bool) {
-	tb.run(fmt.Sprintf(`navigator.onLine = %t; dispatchEvent({type: '%s'})`, online, map[bool]string{true: "online", false: "offline"}[online]))
+	tb.run(fmt.Sprintf(`dispatchEvent({type: '%s'})`, map[bool]string{true: "online", false: "offline"}[online]))
 }
 
 // count returns how many of tb's events have that name.

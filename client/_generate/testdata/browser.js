@@ -50,7 +50,6 @@ globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.k
 globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
-globalThis.frameElement = null;
 // Stands for the module dialog.js, and says what it was to show: only real browsers can.
 let shown = '';
 const dialogModule = {
@@ -62,7 +61,7 @@ const dialogModule = {
 	isOpen: () => shown !== '',
 };
 globalThis.importModule = (url) => new Promise((resolve, reject) => host.import(url, () => resolve(dialogModule), () => reject(new TypeError('import'))));
-globalThis.navigator = {onLine: true, sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
+globalThis.navigator = {sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
 globalThis.Request = class {};
 if (!page.oldEngine) Request.prototype.keepalive = false;
 globalThis.URLSearchParams = class { constructor(fields) { this.fields = fields; } };
