@@ -156,7 +156,14 @@ func TestTouchOfMappedMemory(t *testing.T) {
 // failingStore fails on request.
 type failingStore struct {
 	scs.Store
-	err error
+	err, deleteErr error
+}
+
+func (s *failingStore) Delete(key string) error {
+	if s.deleteErr != nil {
+		return s.deleteErr
+	}
+	return s.Store.Delete(key)
 }
 
 func (s *failingStore) Find(key string) ([]byte, bool, error) {
