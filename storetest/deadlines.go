@@ -92,7 +92,11 @@ var deadlineCases = []testCase{
 		for i := range min(len(whole), 130) { // the deadline ends before
 			flipped := bytes.Clone(whole)
 			flipped[i] ^= 1
-			damaged = append(damaged, whole[:i+1], flipped)
+			damaged = append(damaged, flipped)
+			_, err := readGob(whole[:i+1])
+			if _, inZone := readGob(whole[:i+3]); err == nil || inZone != nil { // a storage need not look at the zone
+				damaged = append(damaged, whole[:i+1])
+			}
 		}
 		for i, data := range damaged {
 			deadline, unreadable := readGob(data)
