@@ -221,6 +221,14 @@ var cases = []testCase{
 			_, err := s.Replace(t.Context(), x.key, late.data, late.expiry)
 			must(t, err)
 			must(t, x.checkGone(s))
+
+			if st, ok := s.Store.(swapper); ok {
+				x = newSession(k, time.Hour, time.Minute)
+				must(t, x.commit(s))
+				_, _, err := st.Swap(t.Context(), x.key, x.data, late.data, late.expiry)
+				must(t, err)
+				must(t, x.checkGone(s))
+			}
 		})
 	}},
 
@@ -256,6 +264,9 @@ var cases = []testCase{
 			must(t, x.commit(s))
 			must(t, x.checkAll(s, x.expiry))
 			must(t, x.replace(s))
+			if _, ok := s.Store.(swapper); ok {
+				must(t, x.swap(s, x.data, x.expiry))
+			}
 			expiry, found, err := s.Touch(t.Context(), x.key, idle, func([]byte) (time.Time, error) { return x.deadline, nil })
 			must(t, err)
 			if !found {

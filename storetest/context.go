@@ -70,7 +70,7 @@ var contextCases = []testCase{
 			must(t, x.commit(s))
 			for range 2 {
 				for _, ctx := range []context.Context{cancelled, late} {
-					for name, call := range calls(s, x.filled()) {
+					for name, call := range calls(s, x.data, x.filled()) {
 						if err := call(ctx); !errors.Is(err, ctx.Err()) {
 							t.Errorf("%s: the error is %v, not the context's, %v", name, err, ctx.Err())
 						}
@@ -101,7 +101,7 @@ var contextCases = []testCase{
 			}()
 			<-reached
 			var err error
-			for name, call := range calls(s, x.filled()) {
+			for name, call := range calls(s, x.data, x.filled()) {
 				if err = endsWithContext(name, call); err != nil {
 					break // the next one would wait as long
 				}
@@ -164,9 +164,9 @@ func endsWithContext(name string, call func(context.Context) error) error {
 	}
 }
 
-// calls are the methods that take a context. x is what Replace writes.
-func calls(st keepalive.Store, x session) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
+// calls are the methods that end with their context. x is what they write over old.
+func calls(st keepalive.Store, old []byte, x session) map[string]func(context.Context) error {
+	all := map[string]func(context.Context) error{
 		"Touch": func(ctx context.Context) error {
 			_, _, err := st.Touch(ctx, x.key, idle, x.read)
 			return err
@@ -183,4 +183,14 @@ func calls(st keepalive.Store, x session) map[string]func(context.Context) error
 			return err
 		},
 	}
+	if st, ok := as[swapper](st); ok {
+		all["Swap"] = func(ctx context.Context) error {
+			_, found, err := st.Swap(ctx, x.key, old, x.data, x.expiry)
+			if err == nil && !found {
+				err = errors.New("a live session is gone")
+			}
+			return err
+		}
+	}
+	return all
 }

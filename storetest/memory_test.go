@@ -109,6 +109,50 @@ func (m memory) Replace(ctx context.Context, key string, data []byte, expiry tim
 	}), nil
 }
 
+func (m memory) Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	m.update(key, func(r *row) bool {
+		found = true
+		if !bytes.Equal(r.data, old) {
+			current = r.data
+			return false
+		}
+		if expiry.IsZero() {
+			expiry = r.expiry
+		}
+		*r = row{data, expiry}
+		return true
+	})
+	return current, found, nil
+}
+
+func (m memory) Take(_ context.Context, key string) (data []byte, found bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, found := m.rows[key]
+	delete(m.rows, key)
+	if !found || !r.live() {
+		return nil, false, nil
+	}
+	return r.data, true, nil
+}
+
+// touchDeadline is TouchDeadline by a store's touch.
+func touchDeadline(ctx context.Context, touch touchFunc, key string, idle time.Duration, deadline deadlineFunc) (expiry, end time.Time, found bool, err error) {
+	expiry, found, err = touch(ctx, key, idle, func(data []byte) (time.Time, error) {
+		var err error
+		end, err = deadline(data)
+		return end, err
+	})
+	return expiry, end, found, err
+}
+
+func (m memory) TouchDeadline(ctx context.Context, key string, idle time.Duration, deadline deadlineFunc) (expiry, end time.Time, found bool, err error) {
+	return touchDeadline(ctx, m.Touch, key, idle, deadline)
+}
+
 type deadlineFunc = func([]byte) (time.Time, error)
 
 func (m memory) Touch(ctx context.Context, key string, idle time.Duration, deadline deadlineFunc) (time.Time, bool, error) {

@@ -79,11 +79,38 @@ var hazards = []hazard{
 			return err
 		}}
 	}},
+	{"Swap", "what another request has merged must not be lost", time.Hour, func(x session) rival {
+		y := x.filled().until(time.Hour, 2*time.Minute)
+		return rival{after: y, do: func(st keepalive.Store) error {
+			found, err := y.merge(context.Background(), st, x.data, y.expiry, func([]byte) ([]byte, error) { return y.data, nil })
+			if err == nil && !found {
+				err = errors.New("a live session is gone according to Swap")
+			}
+			return err
+		}}
+	}},
+	{"Take", "somebody who has signed out must stay signed out", time.Hour, func(x session) rival {
+		return rival{after: x, gone: true, do: func(st keepalive.Store) error {
+			_, _, err := st.(taker).Take(context.Background(), x.key)
+			return err
+		}}
+	}},
 	{"look", "the expiry must never be past the deadline, not even for a moment: a crash would make it stay there", 10 * time.Minute, func(x session) rival {
 		return rival{after: x, do: func(st keepalive.Store) error {
 			return x.check(st, x.expiry, x.deadline)
 		}}
 	}},
+}
+
+// where runs a case for stores that have what the hazard needs.
+func (h hazard) where(run func(*testing.T, subject)) func(*testing.T, subject) {
+	switch h.name {
+	case "Swap":
+		return optional[swapper](h.name, run)
+	case "Take":
+		return optional[taker](h.name, run)
+	}
+	return run
 }
 
 // checkLeft returns an error unless the store is as it must be when x was touched,
@@ -214,10 +241,15 @@ func frozen(h hazard, retry bool) func(*testing.T, subject) {
 }
 
 // stepped holds a call at each step that its context can see: a touch of a
-// session that the store has not touched before, one that it has, and a Replace.
+// session that the store has not touched before, one that it has, a Replace, and a
+// Swap that keeps the expiry.
 func stepped(h hazard) func(*testing.T, subject) {
 	return func(t *testing.T, s subject) {
-		for _, call := range []string{"first Touch", "second Touch", "Replace"} {
+		calls := []string{"first Touch", "second Touch", "Replace"}
+		if _, ok := s.Store.(swapper); ok {
+			calls = append(calls, "Swap")
+		}
+		for _, call := range calls {
 			each(t, fewKinds, func(t *testing.T, k kind) {
 				for n := 1; n <= maxSteps; n++ {
 					x := newSession(k, h.deadline, 5*time.Minute)
@@ -234,11 +266,17 @@ func stepped(h hazard) func(*testing.T, subject) {
 					from := time.Now()
 					var found bool
 					var err error
-					if call == "Replace" {
-						y := x.filled()
+					switch y := x.filled(); call {
+					case "Replace":
 						rs = append(rs, rival{after: y})
 						found, err = s.Replace(ctx, y.key, y.data, y.expiry)
-					} else {
+					case "Swap":
+						_, found, err = s.Store.(swapper).Swap(ctx, y.key, x.data, y.data, time.Time{})
+						if !m.gone && bytes.Equal(m.after.data, x.data) { // so nothing may stop it
+							y.expiry = x.expiry
+							rs[0].after.data, x = y.data, y
+						}
+					default:
 						_, found, err = s.Touch(ctx, x.key, idle, x.read)
 					}
 					reached := ctx.reached(n)
@@ -249,7 +287,7 @@ func stepped(h hazard) func(*testing.T, subject) {
 						t.Errorf("%s reports that a live session is gone", call)
 					}
 					err = m.end()
-					if h.name == "look" && call == "Replace" {
+					if h.name == "look" && (call == "Replace" || call == "Swap") {
 						err = nil // it may see the other data
 					}
 					if err := errors.Join(err, checkLeft(s.Store, x, from, rs...), checkLeft(s.other, x, from, rs...)); err != nil {
@@ -267,25 +305,31 @@ func stepped(h hazard) func(*testing.T, subject) {
 // schedules lets two of everything run at random.
 func schedules(h hazard) func(*testing.T, subject) {
 	return func(t *testing.T, s subject) {
-		total := defaultRounds
-		if v := os.Getenv("KEEPALIVE_ROUNDS"); v != "" {
-			var err error
-			if total, err = strconv.Atoi(v); err != nil || total < 1 {
-				t.Fatalf("KEEPALIVE_ROUNDS is %q, not a number of rounds", v)
-			}
-		}
-		rounds := (total + len(hazards) - 1) / len(hazards)
-		broken := 0
-		for i := range rounds {
-			k := kinds[i%len(kinds)]
-			if err := schedule(s, h, k); err != nil {
-				if broken++; broken <= 3 {
-					t.Errorf("round %d, %s: %v", i, k.name, err)
-				}
-			}
-		}
-		t.Logf("%d of %d rounds broken, %d instance(s)", broken, rounds, s.instances)
+		randomRounds(t, s, func(k kind) error { return schedule(s, h, k) })
 	}
+}
+
+// randomRounds runs a case's share of the random rounds.
+func randomRounds(t *testing.T, s subject, round func(k kind) error) {
+	total := defaultRounds
+	if v := os.Getenv("KEEPALIVE_ROUNDS"); v != "" {
+		var err error
+		if total, err = strconv.Atoi(v); err != nil || total < 1 {
+			t.Fatalf("KEEPALIVE_ROUNDS is %q, not a number of rounds", v)
+		}
+	}
+	cases := 2*len(hazards) - 1
+	rounds := (total + cases - 1) / cases
+	broken := 0
+	for i := range rounds {
+		k := kinds[i%len(kinds)]
+		if err := round(k); err != nil {
+			if broken++; broken <= 3 {
+				t.Errorf("round %d, %s: %v", i, k.name, err)
+			}
+		}
+	}
+	t.Logf("%d of %d rounds broken, %d instance(s)", broken, rounds, s.instances)
 }
 
 // schedule is one round: two touches by each handle and two rivals; and two
@@ -325,6 +369,9 @@ func schedule(s subject, h hazard, k kind) error {
 		if y := x.filled(); r.gone {
 			calls = append(calls, func() error {
 				_, err := s.Replace(context.Background(), y.key, y.data, y.expiry)
+				if st, ok := s.Store.(swapper); ok && err == nil {
+					_, _, err = st.Swap(context.Background(), y.key, x.data, y.data, y.expiry)
+				}
 				return err
 			})
 		}
@@ -358,16 +405,21 @@ func jitter() {
 
 func raceCases() (cs []testCase) {
 	for _, h := range hazards {
-		cs = append(cs, testCase{"frozen/" + h.name, h.why, frozen(h, false)})
+		cs = append(cs, testCase{"frozen/" + h.name, h.why, h.where(frozen(h, false))})
 	}
 	for _, h := range hazards {
-		cs = append(cs, testCase{"frozen twice/" + h.name, h.why, frozen(h, true)})
+		cs = append(cs, testCase{"frozen twice/" + h.name, h.why, h.where(frozen(h, true))})
 	}
 	for _, h := range hazards {
-		cs = append(cs, testCase{"each step/" + h.name, h.why, stepped(h)})
+		cs = append(cs, testCase{"each step/" + h.name, h.why, h.where(stepped(h))})
 	}
 	for _, h := range hazards {
-		cs = append(cs, testCase{"random/" + h.name, h.why, schedules(h)})
+		cs = append(cs, testCase{"random/" + h.name, h.why, h.where(schedules(h))})
+	}
+	for _, h := range hazards {
+		if h.name != "look" {
+			cs = append(cs, testCase{"random merges/" + h.name, h.why, h.where(optional[swapper]("Swap", merges(h)))})
+		}
 	}
 	return cs
 }

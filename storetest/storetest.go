@@ -15,6 +15,10 @@
 // What it does not see: a crash of the server, memory that grows with the number
 // of sessions, how many round trips a call takes, and keys that differ only in
 // case (the MySQL table of scs takes those for one).
+//
+// Methods that a store may lack are tested where it has them: those of
+// scs.CtxStore, iteration, TouchDeadline, Swap and Take. A case that finds nothing
+// to test logs what the store lacks, and passes; see it with go test -v.
 package storetest
 
 import (
@@ -22,6 +26,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	stdgob "encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,7 +52,7 @@ import (
 // KEEPALIVE_ROUNDS in the environment is the number of rounds that the random
 // cases share. Default: 800.
 func Run(t *testing.T, newStore func(t *testing.T) keepalive.Store) {
-	for _, c := range slices.Concat(boundCases(), cases, contextCases, optionalCases, raceCases()) {
+	for _, c := range slices.Concat(boundCases(), cases, deadlineCases, swapCases, takeCases, contextCases, optionalCases, raceCases()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(func() {
 				if t.Failed() {
@@ -89,9 +95,10 @@ const (
 )
 
 // kind is a size and a codec of sessions. A store must not depend on either, so
-// there are two codecs: one whose deadline can be read from the beginning of the
-// data alone, as keepalive does with scs's, and one whose can't. The largest
-// sessions just fit into a BLOB of MySQL.
+// there is a codec whose deadline can be read from the beginning of the data alone,
+// as scs's, and one whose can't. scs's data begins with numbers of types, which each
+// program gives out in its own order, and with descriptions of the types of its
+// values. The largest sessions just fit into a BLOB of MySQL.
 type kind struct {
 	name string
 	codec
@@ -101,11 +108,14 @@ type kind struct {
 type codec struct {
 	encode func(deadline time.Time, values []byte) ([]byte, error)
 	read   func(data []byte) (deadline time.Time, err error)
+	decode func(data []byte) (values []byte, err error)
 }
 
 var (
-	gobCodec  = codec{encodeGob, readGob}
-	jsonCodec = codec{encodeJSON, readJSON}
+	gobCodec        = codec{encodeGob, readGob, gobValues}
+	otherGobCodec   = codec{encodeOtherGob, readGob, gobValues}
+	ownTypeGobCodec = codec{encodeOwnType, readGob, gobValues}
+	jsonCodec       = codec{encodeJSON, readJSON, jsonValues}
 )
 
 var kinds = []kind{
@@ -115,10 +125,12 @@ var kinds = []kind{
 	{"json 0.2 KB", jsonCodec, 100},
 	{"json 4 KB", jsonCodec, 3 << 10},
 	{"json 64 KB", jsonCodec, 47 << 10},
+	{"gob of another program", otherGobCodec, 4 << 10},
+	{"gob with a type of its own", ownTypeGobCodec, 100},
 }
 
 // fewKinds is for cases that wait.
-var fewKinds = []kind{kinds[1], kinds[3]}
+var fewKinds = []kind{kinds[1], kinds[3], kinds[6]}
 
 func each(t *testing.T, kinds []kind, f func(t *testing.T, k kind)) {
 	for _, k := range kinds {
@@ -130,11 +142,43 @@ func encodeGob(deadline time.Time, values []byte) ([]byte, error) {
 	return scs.GobCodec{}.Encode(deadline, map[string]any{"v": values})
 }
 
+// otherSession is what scs.GobCodec encodes, as a type of its own (the tag is not
+// encoded). So it has another number than scs's, as it has in the data of a program
+// that encodes other types first.
+type otherSession = struct {
+	Deadline time.Time `other:"program"`
+	Values   map[string]any
+}
+
+func encodeOtherGob(deadline time.Time, values []byte) ([]byte, error) {
+	var b bytes.Buffer
+	err := stdgob.NewEncoder(&b).Encode(otherSession{deadline, map[string]any{"v": values}})
+	return b.Bytes(), err
+}
+
+// ownType is a type of an app, which the data describes.
+type ownType struct{ Name string }
+
+func init() { stdgob.Register(ownType{}) }
+
+func encodeOwnType(deadline time.Time, values []byte) ([]byte, error) {
+	return scs.GobCodec{}.Encode(deadline, map[string]any{"v": values, "own": ownType{"x"}})
+}
+
+func gobValues(data []byte) ([]byte, error) {
+	_, values, err := scs.GobCodec{}.Decode(data)
+	v, _ := values["v"].([]byte)
+	return v, err
+}
+
+// readGob reads the deadline as keepalive does: also of a beginning of the data,
+// and of data without a deadline, which is how encoding/gob writes the zero time.
 func readGob(data []byte) (time.Time, error) {
 	if deadline, ok := gob.Deadline(data); ok {
 		return deadline, nil
 	}
-	return time.Time{}, errors.New("no deadline")
+	deadline, _, err := scs.GobCodec{}.Decode(data)
+	return deadline, err
 }
 
 // jsonTail is how JSON sessions end: with the deadline, always in the same number
@@ -144,11 +188,17 @@ const jsonTail = `"Deadline":"2006-01-02T15:04:05.000000000Z"}`
 
 func encodeJSON(deadline time.Time, values []byte) ([]byte, error) {
 	data := append([]byte(`{"v":"`), base64.StdEncoding.EncodeToString(values)...)
-	return deadline.AppendFormat(append(data, `",`...), jsonTail), nil
+	return deadline.UTC().AppendFormat(append(data, `",`...), jsonTail), nil
 }
 
 func readJSON(data []byte) (time.Time, error) {
 	return time.Parse(jsonTail, string(data[max(0, len(data)-len(jsonTail)):]))
+}
+
+func jsonValues(data []byte) (values []byte, err error) {
+	var session struct{ V []byte }
+	err = json.Unmarshal(data, &session)
+	return session.V, err
 }
 
 // session is what should be in the store.
@@ -227,6 +277,8 @@ func (x session) touch(st keepalive.Store, idle time.Duration) (time.Time, error
 		return expiry, fmt.Errorf("in Touch: %w", err)
 	case !found:
 		return expiry, errors.New("a live session is gone according to Touch")
+	case expiry.After(x.deadline):
+		return expiry, fmt.Errorf("Touch's answer is %v past the deadline", expiry.Sub(x.deadline))
 	}
 	return expiry, between("Touch's answer", expiry, x.touched(from, idle), x.touched(time.Now(), idle))
 }
@@ -259,7 +311,8 @@ func (x session) checkAll(s subject, expiry time.Time) error {
 }
 
 // checkGone returns an error unless every method reports that there is no such
-// session, twice: the second round finds what the first may have created.
+// session, twice: the second round finds what the first may have created. Take
+// comes last, because it deletes.
 func (x session) checkGone(st keepalive.Store) error {
 	ctx := context.Background()
 	for range 2 {
@@ -279,6 +332,16 @@ func (x session) checkGone(st keepalive.Store) error {
 		if err := notFound("Replace", found, err); err != nil {
 			return err
 		}
+		if st, ok := as[swapper](st); ok {
+			_, found, err = st.Swap(ctx, x.key, x.data, x.data, time.Now().Add(time.Hour))
+			if err := notFound("Swap", found, err); err != nil {
+				return err
+			}
+		}
+	}
+	if st, ok := as[taker](st); ok {
+		_, found, err := st.Take(ctx, x.key)
+		return notFound("Take", found, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package apptest
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -36,7 +37,8 @@ func App(sm *scs.SessionManager) *http.ServeMux {
 	}
 	route("/", func(context.Context, *http.Request) error { return nil })
 	route("/put", func(ctx context.Context, r *http.Request) error {
-		sm.Put(ctx, "v", r.URL.Query().Get("v"))
+		q := r.URL.Query()
+		sm.Put(ctx, cmp.Or(q.Get("k"), "v"), q.Get("v"))
 		return nil
 	})
 	route("/login", func(ctx context.Context, _ *http.Request) error {

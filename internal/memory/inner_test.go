@@ -125,21 +125,24 @@ func TestAbilitiesAreKept(t *testing.T) {
 	}
 }
 
-// mappedStore returns memory that its next Commit overwrites, as a store on
-// mapped memory does.
+// mappedStore returns memory that each Commit overwrites, as a store on mapped
+// memory does.
 type mappedStore struct {
 	scs.Store
-	returned []byte
+	returned [][]byte
 }
 
 func (s *mappedStore) Find(key string) ([]byte, bool, error) {
 	data, found, err := s.Store.Find(key)
-	s.returned = bytes.Clone(data)
-	return s.returned, found, err
+	data = bytes.Clone(data)
+	s.returned = append(s.returned, data)
+	return data, found, err
 }
 
 func (s *mappedStore) Commit(key string, data []byte, expiry time.Time) error {
-	clear(s.returned)
+	for _, b := range s.returned {
+		clear(b)
+	}
 	return s.Store.Commit(key, bytes.Clone(data), expiry)
 }
 
@@ -156,7 +159,14 @@ func TestTouchOfMappedMemory(t *testing.T) {
 // failingStore fails on request.
 type failingStore struct {
 	scs.Store
-	err error
+	err, deleteErr error
+}
+
+func (s *failingStore) Delete(key string) error {
+	if s.deleteErr != nil {
+		return s.deleteErr
+	}
+	return s.Store.Delete(key)
 }
 
 func (s *failingStore) Find(key string) ([]byte, bool, error) {

@@ -27,9 +27,9 @@ type Store struct {
 	deadline  func([]byte) (time.Time, error)
 	exclusive bool // no other process writes to inner
 	takesCtx  bool // inner is an scs.CtxStore
-	// clone is set for stores whose Find may return memory that their Commit
+	// shared is set for stores whose Find may return memory that their Commit
 	// invalidates, such as boltstore's mapped pages.
-	clone   bool
+	shared  bool
 	seed    maphash.Seed
 	stripes [stripes]stripe
 }
@@ -51,7 +51,7 @@ type IterableStore struct{ *Store }
 func New(inner scs.Store, exclusive bool, deadline func(data []byte) (time.Time, error)) scs.Store {
 	_, isMem := inner.(*memstore.MemStore)
 	_, takesCtx := inner.(scs.CtxStore)
-	s := &Store{inner: inner, deadline: deadline, exclusive: exclusive, takesCtx: takesCtx, clone: !isMem, seed: maphash.MakeSeed()}
+	s := &Store{inner: inner, deadline: deadline, exclusive: exclusive, takesCtx: takesCtx, shared: !isMem, seed: maphash.MakeSeed()}
 	for i := range s.stripes {
 		s.stripes[i] = stripe{lock: make(chan struct{}, 1), expiry: make(map[string]time.Time)}
 	}
@@ -123,6 +123,14 @@ func (s *Store) find(ctx context.Context, key string) (data []byte, end time.Tim
 	return data, end, true, nil
 }
 
+// own returns data in memory that the inner store does not change.
+func (s *Store) own(data []byte) []byte {
+	if s.shared {
+		return bytes.Clone(data)
+	}
+	return data
+}
+
 func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte, expiry time.Time) error {
 	var err error
 	if s.takesCtx {
@@ -136,6 +144,14 @@ func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte,
 	}
 	st.remember(key, expiry, time.Now())
 	return nil
+}
+
+func (s *Store) delete(ctx context.Context, st *stripe, key string) error {
+	delete(st.expiry, key)
+	if s.takesCtx {
+		return s.inner.(scs.CtxStore).DeleteCtx(ctx, key)
+	}
+	return s.inner.Delete(key)
 }
 
 // Touch implements keepalive.Store. It takes idle for the session's whole idle
@@ -178,10 +194,7 @@ func (s *Store) TouchOf(ctx context.Context, key string, idle, full time.Duratio
 	if next.Equal(current) {
 		return next, true, nil
 	}
-	if s.clone {
-		data = bytes.Clone(data)
-	}
-	return next, true, s.commit(ctx, st, key, data, next)
+	return next, true, s.commit(ctx, st, key, s.own(data), next)
 }
 
 // findLocked returns a live session with its remembered expiry, the zero time if
@@ -219,8 +232,7 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry tim
 }
 
 // ReplaceData stores data in place of a live session with the idle timeout full,
-// and leaves its expiry as it is. Where that may be later than is remembered, the
-// session gets all of full, because a write must not make it shorter.
+// and leaves its expiry as it is, as SwapOf does with a zero one.
 func (s *Store) ReplaceData(ctx context.Context, key string, data []byte, full time.Duration) (expiry time.Time, found bool, err error) {
 	st, err := s.lock(ctx, key)
 	if err != nil {
@@ -231,15 +243,8 @@ func (s *Store) ReplaceData(ctx context.Context, key string, data []byte, full t
 	if err != nil || !found {
 		return time.Time{}, false, err
 	}
-	if expiry.IsZero() || !s.exclusive {
-		expiry = time.Now().Add(full)
-	}
-	end, err := s.deadline(data)
-	if err != nil {
+	if expiry, err = s.keptExpiry(expiry, data, full); err != nil {
 		return time.Time{}, false, err
-	}
-	if end.Before(expiry) {
-		expiry = end
 	}
 	return expiry, true, s.commit(ctx, st, key, data, expiry)
 }
@@ -266,7 +271,7 @@ func (s *Store) Expiry(ctx context.Context, key string) (time.Time, bool, error)
 // FindCtx implements scs.CtxStore.
 func (s *Store) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 	data, _, found, err := s.find(ctx, key)
-	return data, found, err
+	return s.own(data), found, err
 }
 
 // CommitCtx implements scs.CtxStore.
@@ -286,11 +291,7 @@ func (s *Store) DeleteCtx(ctx context.Context, key string) error {
 		return err
 	}
 	defer st.unlock()
-	delete(st.expiry, key)
-	if s.takesCtx {
-		return s.inner.(scs.CtxStore).DeleteCtx(ctx, key)
-	}
-	return s.inner.Delete(key)
+	return s.delete(ctx, st, key)
 }
 
 // Find implements scs.Store.

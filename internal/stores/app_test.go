@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/internal/apptest"
 	"github.com/stretchr/testify/require"
@@ -39,8 +42,20 @@ func instance(tb testing.TB, store keepalive.Store) (*scs.SessionManager, http.H
 	sm := sessions(store)
 	km, err := keepalive.New(sm, keepalive.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(tb, err)
-	require.Same(tb, store, sm.Store, "the store is used as it is")
-	return sm, km.LoadAndSave(apptest.App(sm))
+	require.True(tb, store == sm.Store, "the store is used as it is")
+	return sm, km.LoadAndSave(app(sm))
+}
+
+// app is apptest.App with a route that waits at its gate before it renews.
+func app(sm *scs.SessionManager) *http.ServeMux {
+	mux := apptest.App(sm)
+	mux.HandleFunc("/renew-later", func(_ http.ResponseWriter, r *http.Request) {
+		r.Context().Value(apptest.GateKey{}).(*apptest.Gate).Wait()
+		if err := sm.RenewToken(r.Context()); err != nil {
+			panic(err)
+		}
+	})
+	return mux
 }
 
 // rounds is the number of random schedules, from KEEPALIVE_ROUNDS.
@@ -65,6 +80,107 @@ func TestTwoInstances(t *testing.T) {
 		t.Logf("of %d rounds, scs alone: %v", rounds(t), undone)
 		require.NotEmpty(t, undone, "the rounds must see scs fail")
 	})
+}
+
+// eachStorage is each, and a cluster and this process's memory. Each call of open
+// returns another handle where there can be one.
+func eachStorage(t *testing.T, f func(t *testing.T, open func() keepalive.Store)) {
+	each(t, func(t *testing.T, b backend) {
+		f(t, func() keepalive.Store { return b.ours(t, via{}) })
+	})
+	t.Run("Redis Cluster", func(t *testing.T) {
+		open := redisCluster(t)
+		f(t, func() keepalive.Store { return open(t) })
+	})
+	t.Run("memory", func(t *testing.T) {
+		sm := sessions(memstore.NewWithCleanupInterval(0))
+		_, err := keepalive.New(sm, keepalive.Config{})
+		require.NoError(t, err)
+		f(t, func() keepalive.Store { return sm.Store.(keepalive.Store) })
+	})
+}
+
+// Two requests of one session put different keys, by two instances at once, and
+// both are there afterwards. With scs alone the later one wins.
+func TestTwoInstancesLoseNoUpdate(t *testing.T) {
+	eachStorage(t, func(t *testing.T, open func() keepalive.Store) {
+		sm, first := instance(t, open())
+		_, second := instance(t, open())
+		require.Zero(t, lostUpdates(t, sm, rounds(t), first, second), "of %d rounds", rounds(t))
+	})
+	alone := sessions(memstore.NewWithCleanupInterval(0))
+	h := alone.LoadAndSave(app(alone))
+	require.NotZero(t, lostUpdates(t, alone, 20, h, h), "the rounds must see scs fail")
+}
+
+// lostUpdates counts the rounds after which a key is missing. In every other round
+// both requests have read the session before one writes it.
+func lostUpdates(t *testing.T, sm *scs.SessionManager, rounds int, instances ...http.Handler) (lost int) {
+	for round := range rounds {
+		c := &apptest.Client{Handler: instances[round/2%2]}
+		c.Get("/login")
+		var gates []*apptest.Gate
+		var wg sync.WaitGroup
+		for i, h := range instances {
+			ctx := t.Context()
+			if round%2 == 0 {
+				gates = append(gates, apptest.NewGate())
+				ctx = context.WithValue(ctx, apptest.GateKey{}, gates[i])
+			}
+			wg.Go(func() {
+				(&apptest.Client{Handler: h, Token: c.Token}).Do(http.MethodGet, fmt.Sprintf("/put?k=%d&v=x", i), ctx, "")
+			})
+		}
+		for _, g := range gates {
+			<-g.Reached
+		}
+		for _, g := range gates {
+			close(g.Open)
+		}
+		wg.Wait()
+		_, values, _ := apptest.Stored(t, sm, c.Token)
+		if values["user"] != "ann" || values["0"] != "x" || values["1"] != "x" {
+			lost++
+		}
+	}
+	return lost
+}
+
+// A request renews its session after another one, at another instance, has signed
+// out: that leaves no session. With scs alone a stolen token so outlives a logout.
+func TestRenewalAfterLogout(t *testing.T) {
+	eachStorage(t, func(t *testing.T, open func() keepalive.Store) {
+		sm, first := instance(t, open())
+		_, second := instance(t, open())
+		require.Zero(t, renewalsAfterLogout(t, sm, rounds(t), first, second), "of %d rounds", rounds(t))
+	})
+	alone := sessions(memstore.NewWithCleanupInterval(0))
+	h := alone.LoadAndSave(app(alone))
+	require.Equal(t, 20, renewalsAfterLogout(t, alone, 20, h, h), "the rounds must see scs fail")
+}
+
+// renewalsAfterLogout counts the rounds after which there is a session.
+func renewalsAfterLogout(t *testing.T, sm *scs.SessionManager, rounds int, instances ...http.Handler) (alive int) {
+	for round := range rounds {
+		c := &apptest.Client{Handler: instances[round%2]}
+		c.Get("/login")
+		renewing := &apptest.Client{Handler: instances[round/2%2], Token: c.Token}
+		old, g := c.Token, apptest.NewGate()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			renewing.Do(http.MethodGet, "/renew-later", context.WithValue(t.Context(), apptest.GateKey{}, g), "")
+		})
+		<-g.Reached
+		c.Get("/logout")
+		close(g.Open)
+		wg.Wait()
+		for _, token := range []string{old, renewing.Token} {
+			if _, _, found := apptest.Stored(t, sm, token); found {
+				alive++
+			}
+		}
+	}
+	return alive
 }
 
 // What one instance does holds at the other at once.

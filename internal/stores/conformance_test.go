@@ -20,13 +20,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("Redis Cluster", func(t *testing.T) {
 		t.Parallel()
-		var addrs []string
-		for _, s := range servers.RedisCluster(t, 3) {
-			addrs = append(addrs, s.Addr)
-		}
-		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
-		t.Cleanup(func() { _ = client.Close() })
-		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
+		storetest.Run(t, redisCluster(t))
 	})
 	// As before Redis 7.0, and in some servers that speak its protocol.
 	t.Run("Redis without PEXPIRETIME", func(t *testing.T) {
@@ -37,6 +31,19 @@ func TestConformance(t *testing.T) {
 		require.ErrorContains(t, client.Do(t.Context(), "PEXPIRETIME", "k").Err(), "unknown command")
 		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
 	})
+}
+
+// redisCluster starts one, and returns what opens a store on it.
+func redisCluster(t *testing.T) func(*testing.T) keepalive.Store {
+	var addrs []string
+	for _, s := range servers.RedisCluster(t, 3) {
+		addrs = append(addrs, s.Addr)
+	}
+	return func(t *testing.T) keepalive.Store {
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+		t.Cleanup(func() { _ = client.Close() })
+		return goredisstore.New(client)
+	}
 }
 
 // Settings that shift times, isolate transactions or send statements another way
