@@ -36,7 +36,32 @@ const (
 // and time.Time. What it returns shares no memory with data. It may be called
 // concurrently.
 func Decode(data []byte) (deadline time.Time, values map[string]any, ok bool) {
+	r := reader{data: data, build: true}
+	return r.readSession()
+}
+
+// Check reports whether Decode would decode data, and returns the deadline. It
+// reads data to its end, but builds no values. It allocates nothing unless a time
+// has a zone of its own. It may be called concurrently.
+func Check(data []byte) (deadline time.Time, ok bool) {
 	r := reader{data: data}
+	deadline, _, ok = r.readSession()
+	return deadline, ok
+}
+
+// reader reads gob data. Once it has failed, it returns zero values only.
+type reader struct {
+	data   []byte // what is left
+	behind int    // how much of that lies behind the current message
+	failed bool
+	build  bool // values, rather than read them only
+	// What follows are the numbers that the data gives to types. Each program
+	// numbers them in the order in which it uses them first.
+	session, time, values int64
+	strings               int64 // of []string, 0 before its description
+}
+
+func (r *reader) readSession() (deadline time.Time, values map[string]any, ok bool) {
 	r.readTypes()
 	r.startMessage()
 	r.expectInt(r.session)
@@ -55,17 +80,6 @@ func Decode(data []byte) (deadline time.Time, values map[string]any, ok bool) {
 		return time.Time{}, nil, false
 	}
 	return deadline, values, true
-}
-
-// reader reads gob data. Once it has failed, it returns zero values only.
-type reader struct {
-	data   []byte // what is left
-	behind int    // how much of that lies behind the current message
-	failed bool
-	// What follows are the numbers that the data gives to types. Each program
-	// numbers them in the order in which it uses them first.
-	session, time, values int64
-	strings               int64 // of []string, 0 before its description
 }
 
 // readTypes reads the descriptions of a session's struct, of time.Time and of the
@@ -122,10 +136,15 @@ func (r *reader) readValues() map[string]any {
 		r.fail()
 		return nil
 	}
-	values := make(map[string]any, n)
+	var values map[string]any
+	if r.build {
+		values = make(map[string]any, n)
+	}
 	for range n {
-		key := string(r.readBytes())
-		values[key] = r.readValue()
+		key := r.readString()
+		if v := r.readValue(); r.build {
+			values[key] = v
+		}
 	}
 	return values
 }
@@ -139,7 +158,7 @@ func (r *reader) readValue() any {
 		return nil
 	case "string":
 		r.startValue(stringType)
-		return string(r.readBytes())
+		return r.readString()
 	case "bool":
 		r.startValue(boolType)
 		return r.readUint() != 0
@@ -170,18 +189,22 @@ func (r *reader) readValue() any {
 		if abs := math.Abs(f); abs > math.MaxFloat32 && !math.IsInf(f, 0) {
 			r.fail()
 		}
-		return float32(f)
+		return toAny(r, float32(f))
 	case "float64":
-		return r.readFloat()
+		return toAny(r, r.readFloat())
 	case "[]uint8":
 		r.startValue(bytesType)
-		return slices.Clip(append([]byte(nil), r.readBytes()...)) // nil if empty, as encoding/gob
+		b := r.readBytes()
+		if !r.build {
+			return nil
+		}
+		return slices.Clip(append([]byte(nil), b...)) // nil if empty, as encoding/gob
 	case "[]string":
 		return r.readStrings()
 	case "time.Time":
 		if timeIsRegistered() {
 			r.startValue(r.time)
-			return r.readTime()
+			return toAny(r, r.readTime())
 		}
 	}
 	r.fail()
@@ -202,7 +225,7 @@ func readSigned[T int | int8 | int16 | int32 | int64](r *reader) any {
 	if int64(T(n)) != n {
 		r.fail()
 	}
-	return T(n)
+	return toAny(r, T(n))
 }
 
 func readUnsigned[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](r *reader) any {
@@ -211,7 +234,15 @@ func readUnsigned[T uint | uint8 | uint16 | uint32 | uint64 | uintptr](r *reader
 	if uint64(T(n)) != n {
 		r.fail()
 	}
-	return T(n)
+	return toAny(r, T(n))
+}
+
+// toAny returns v, or nil where no values are built: an interface takes memory.
+func toAny[T any](r *reader, v T) any {
+	if !r.build {
+		return nil
+	}
+	return v
 }
 
 // readFloat reads a float of any size. Its bytes are in reverse order.
@@ -247,9 +278,14 @@ func (r *reader) readStrings() []string {
 	if n == 0 || r.failed {
 		return nil // if empty, as encoding/gob
 	}
-	s := make([]string, n)
-	for i := range s {
-		s[i] = string(r.readBytes())
+	var s []string
+	if r.build {
+		s = make([]string, 0, n)
+	}
+	for range n {
+		if element := r.readString(); r.build {
+			s = append(s, element)
+		}
 	}
 	return s
 }
@@ -296,6 +332,15 @@ func (r *reader) readBytes() []byte {
 	b := r.data[:n]
 	r.data = r.data[n:]
 	return b
+}
+
+// readString returns "" where no values are built.
+func (r *reader) readString() string {
+	b := r.readBytes()
+	if !r.build {
+		return ""
+	}
+	return string(b)
 }
 
 func (r *reader) expect(s string) {

@@ -67,10 +67,14 @@ func encode(t testing.TB, deadline time.Time, values map[string]any) []byte {
 	return data
 }
 
-// requireSame requires that Decode returns what encoding/gob does, or nothing.
+// requireSame requires that Decode returns what encoding/gob does, or nothing, and
+// that Check foretells it.
 func requireSame(t testing.TB, data []byte) (ok bool) {
 	t.Helper()
 	deadline, values, ok := gob.Decode(data)
+	checked, checkOK := gob.Check(data)
+	require.Equal(t, ok, checkOK, "%q", data)
+	require.Equal(t, deadline, checked)
 	if !ok {
 		require.Zero(t, deadline)
 		require.Nil(t, values)
@@ -116,6 +120,18 @@ func TestDecode(t *testing.T) {
 			require.True(t, requireSame(t, encode(t, deadline, values)), "%v %v", deadline, values)
 		}
 	}
+}
+
+func TestCheckDoesNotAllocate(t *testing.T) {
+	register()
+	values := make(map[string]any)
+	for i, v := range decoded {
+		if at, ok := v.(time.Time); !ok || at.Location() == time.UTC {
+			values[strconv.Itoa(i)] = v
+		}
+	}
+	data := encode(t, deadline, values)
+	require.Zero(t, testing.AllocsPerRun(10, func() { _, _ = gob.Check(data) }))
 }
 
 func TestDecodeCopies(t *testing.T) {
@@ -379,6 +395,7 @@ func BenchmarkDecode(b *testing.B) {
 	})
 	for name, decode := range map[string]func(){
 		"Decode":       func() { _, _, _ = gob.Decode(data) },
+		"Check":        func() { _, _ = gob.Check(data) },
 		"encoding/gob": func() { _, _, _ = scs.GobCodec{}.Decode(data) },
 	} {
 		b.Run(name, func(b *testing.B) {
