@@ -55,10 +55,29 @@ type reader struct {
 	behind int    // how much of that lies behind the current message
 	failed bool
 	build  bool // values, rather than read them only
-	// What follows are the numbers that the data gives to types. Each program
-	// numbers them in the order in which it uses them first.
-	session, time, values int64
-	strings               int64 // of []string, 0 before its description
+	types
+	strings int64 // the number of []string, 0 before its description
+}
+
+// types are the numbers that the data gives to types. Each program numbers them in
+// the order in which it uses them first.
+type types struct{ session, time, values int64 }
+
+// knownTypes are the descriptions of types with which the first session began that
+// was read. Most others begin alike.
+var knownTypes atomic.Pointer[struct {
+	descriptions string
+	types
+}]
+
+// skipKnownTypes returns what follows the known descriptions of types, and their
+// numbers, where data begins with them.
+func skipKnownTypes(data []byte) (rest []byte, numbers types, ok bool) {
+	known := knownTypes.Load()
+	if known == nil || len(data) < len(known.descriptions) || string(data[:len(known.descriptions)]) != known.descriptions {
+		return data, types{}, false
+	}
+	return data[len(known.descriptions):], known.types, true
 }
 
 func (r *reader) readSession() (deadline time.Time, values map[string]any, ok bool) {
@@ -85,6 +104,11 @@ func (r *reader) readSession() (deadline time.Time, values map[string]any, ok bo
 // readTypes reads the descriptions of a session's struct, of time.Time and of the
 // map.
 func (r *reader) readTypes() {
+	var isKnown bool
+	if r.data, r.types, isKnown = skipKnownTypes(r.data); isKnown {
+		return
+	}
+	data := r.data
 	r.startMessage()
 	r.session = r.startDescription(structKind)
 	r.expect("\x00\x01\x02\x01\x08Deadline\x01")
@@ -107,6 +131,12 @@ func (r *reader) readTypes() {
 	}
 	r.expect("\x00\x01\x0c\x01\x10\x00\x00") // of string to interface
 	r.endMessage()
+	if !r.failed {
+		knownTypes.CompareAndSwap(nil, &struct {
+			descriptions string
+			types
+		}{string(data[:len(data)-len(r.data)]), r.types})
+	}
 }
 
 // startDescription reads the beginning of a type's description: the negated

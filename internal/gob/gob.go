@@ -13,6 +13,7 @@ import "time"
 // whose fields are led by the distance from the field before. The deadline is
 // field 1, in the form of Time.MarshalBinary (encoding/gob, "Encoding Details").
 func Deadline(data []byte) (t time.Time, ok bool) {
+	data, _, _ = skipKnownTypes(data)
 	for {
 		size, rest, ok := readUint(data)
 		if !ok || size == 0 {
