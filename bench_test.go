@@ -118,10 +118,12 @@ func number(b []byte, base int) (n int) {
 	return n
 }
 
+// browser is the header that Firefox sends.
+const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+	"Accept-Language: en\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0\r\n" +
+	"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n"
+
 func BenchmarkResponse(b *testing.B) {
-	const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n" +
-		"Accept-Language: en\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0\r\n" +
-		"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n"
 	pageOf := func(size int) string { return page + strings.Repeat("x", size-len(page)) }
 	once := func(contentType, page string) http.HandlerFunc {
 		p := []byte(page)
@@ -229,7 +231,7 @@ func BenchmarkSession(b *testing.B) {
 				})
 				srv := httptest.NewServer(way.wrap(sm, newManager(b, sm, keepalive.Config{}), h))
 				defer srv.Close()
-				c := dial(b, srv, "Cookie: session="+token+"\r\n")
+				c := dial(b, srv, browser+"Cookie: session="+token+"\r\n")
 				b.ReportAllocs()
 				for b.Loop() {
 					if _, err := c.get(nil); err != nil {

@@ -7,13 +7,14 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/gob"
 )
 
-// fasterCodec returns a codec that decodes what codec does, faster if it is scs's.
-func fasterCodec(codec scs.Codec) scs.Codec {
+// fasterCodec returns a codec that decodes what codec does, faster if it is scs's, and
+// a function that reports whether it decodes data without fail.
+func fasterCodec(codec scs.Codec) (scs.Codec, func(data []byte) (deadline time.Time, ok bool)) {
 	switch codec.(type) {
 	case scs.GobCodec, *scs.GobCodec:
-		return gobCodec{}
+		return gobCodec{}, gob.Check
 	}
-	return codec
+	return codec, func([]byte) (time.Time, bool) { return time.Time{}, false }
 }
 
 // gobCodec is scs.GobCodec, and reads common values without encoding/gob.

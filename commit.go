@@ -1,15 +1,19 @@
 package keepalive
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 )
 
 // saveTimeout is how long a write may still take after the client has hung up.
 const saveTimeout = 2 * time.Second
+
+// maxMerges bounds how often a session is merged with what others have written
+// meanwhile. After that many it is written as it is.
+const maxMerges = 10
 
 // outliving returns a context that ends the given time after ctx: what a handler
 // has done is not lost because its client hangs up.
@@ -20,80 +24,175 @@ func outliving(ctx context.Context, after time.Duration) (context.Context, conte
 }
 
 // commit writes a modified session, and the cookie.
-func (s *sessions) commit(w http.ResponseWriter, r *http.Request, token string, idle time.Duration, passive bool) (hasSession bool, err error) {
+func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionContext, idle time.Duration, passive bool) (hasSession bool, err error) {
 	ctx, cancel := outliving(r.Context(), saveTimeout)
 	defer cancel()
-	loadedKey := s.key(token)
 	// Destroy takes the token away, and what is put afterwards begins another
 	// session. RenewToken gives the session another token.
-	isDestroyed := loadedKey != "" && s.manager.Token(ctx) == ""
+	c.noteFate()
+	isDestroyed := c.token != "" && (c.fate.Load() == fateDestroyed || s.manager.Token(ctx) == "")
 	if isDestroyed {
-		s.events.publish(Event{Kind: EventDestroy, Request: r}, loadedKey)
+		s.events.publish(Event{Kind: EventDestroy, Request: r}, c.key)
 	}
-	store := &commitStore{Store: s.store, loadedKey: loadedKey, idle: idle, passive: passive}
+	store := &commitStore{Store: s.store, loadedKey: c.key, old: c.data, idle: idle, passive: passive}
+	if c.fate.Load() == fateRenewed {
+		if store.taken, err = s.renewedFrom(ctx, c); err != nil {
+			return false, err
+		}
+	}
 	sm := *s.manager
 	sm.Store, sm.IdleTimeout = store, idle
-	if token, _, err = sm.Commit(ctx); err != nil {
+	token, _, err := sm.Commit(ctx)
+	for errors.Is(err, errDiffers) && !store.gone {
+		if err = s.mergeInto(ctx, store); err == nil && !store.gone {
+			token, _, err = sm.Commit(ctx)
+		}
+	}
+	if err != nil {
 		return false, err
 	}
 	if store.gone {
-		s.events.publish(Event{Kind: EventLost, Request: r}, loadedKey)
+		s.events.publish(Event{Kind: EventLost, Request: r}, c.key)
 		return false, nil
 	}
 	key, deadline := s.key(token), s.manager.Deadline(ctx)
-	if loadedKey != "" && key != loadedKey && !isDestroyed {
-		s.events.publish(Event{Kind: EventRenew, Request: r}, loadedKey)
+	if c.key != "" && key != c.key && !isDestroyed {
+		s.events.publish(Event{Kind: EventRenew, Request: r}, c.key)
 	}
 	s.hints.note(key, store.expiry)
 	// The cookie lives until the deadline; that the session may end sooner is
 	// for the store to know. So no touch has to send it again.
 	s.manager.WriteSessionCookie(ctx, w, token, deadline)
+	if store.conflict {
+		s.events.publish(Event{Kind: EventConflict, Request: r, Keys: store.conflicts}, key)
+	}
 	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
 	return true, nil
 }
+
+// renewedFrom returns what RenewToken has deleted: if nothing, the session must not
+// come back. That of a guest may, because nobody has signed out of it: two logins from
+// one page, by a double click, must not both fail.
+func (s *sessions) renewedFrom(ctx context.Context, c *sessionContext) (*takenSession, error) {
+	taken := c.taken.Load()
+	if taken.found || s.identify == nil {
+		return taken, nil
+	}
+	user, err := s.userOf(ctx, c.data)
+	if err == nil && user == "" {
+		taken = nil
+	}
+	return taken, err
+}
+
+// errDiffers says that the stored session is no longer what the request has loaded.
+var errDiffers = errors.New("keepalive: the session has changed meanwhile")
 
 // commitStore is the store for one commit: the session that the request was
 // loaded with is replaced if it still exists, any other is created.
 type commitStore struct {
 	Store
 	loadedKey string // of the session that was loaded, "" for none
+	old       []byte // what that held
 	idle      time.Duration
-	passive   bool      // the request leaves that session's expiry as it is
-	expiry    time.Time // what was written
-	gone      bool      // nothing was written: the session that was loaded has ended
+	passive   bool          // the request leaves that session's expiry as it is
+	taken     *takenSession // what a renewal has deleted, nil for none
+
+	expiry time.Time // what was written, zero if that is not known
+	gone   bool      // nothing was written: the session that was loaded has ended
+
+	mine, theirs []byte // after errDiffers: what was to be written, and what is there
+	merges       int
+	conflict     bool     // something that others have written is lost
+	conflicts    []string // the keys that others have changed, too
 }
 
 // CommitCtx is what scs calls.
 func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) (err error) {
-	s.expiry = expiry
-	if key != s.loadedKey || s.loadedKey == "" {
-		if c, ok := s.Store.(scs.CtxStore); ok {
-			return c.CommitCtx(ctx, key, data, expiry)
-		}
-		return s.Store.Commit(key, data, expiry)
-	}
+	s.mine, s.expiry = data, expiry
 	found := true
-	if keeper, ok := s.Store.(expiryKeeper); ok && s.passive {
-		s.expiry, found, err = keeper.ReplaceData(ctx, key, data, s.idle)
-		s.gone = err == nil && !found
-		return err
-	}
-	if s.passive {
-		var current time.Time
-		if current, found, err = s.Store.Expiry(ctx, key); err == nil && found && current.Before(expiry) {
-			s.expiry = current
-		}
-	}
-	if err == nil && found {
-		found, err = s.Replace(ctx, key, data, s.expiry)
+	switch swapper, canSwap := s.Store.(swapper); {
+	case s.taken != nil && !s.taken.found:
+		found = false
+	case s.taken != nil && !bytes.Equal(s.taken.data, s.old):
+		s.theirs = s.taken.data
+	case key != s.loadedKey || key == "":
+		return create(ctx, s.Store, key, data, expiry)
+	case canSwap && s.merges < maxMerges:
+		s.theirs, found, err = s.swap(ctx, swapper, key, data)
+	default:
+		s.conflict = canSwap
+		found, err = s.replace(ctx, key, data)
 	}
 	s.gone = err == nil && !found
+	if err == nil && found && s.theirs != nil {
+		return errDiffers
+	}
 	return err
 }
 
-// expiryKeeper is a Store that can write a live session's data and leave its
-// expiry as it is. The in-process store must decide that by itself, because it
-// may not know the expiry.
-type expiryKeeper interface {
-	ReplaceData(ctx context.Context, key string, data []byte, full time.Duration) (expiry time.Time, found bool, err error)
+// swapper is a Store that can replace a session if it holds what is expected.
+type swapper interface {
+	Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error)
+}
+
+// unsureSwapper is a swapper that may not know a session's expiry, and so must be told
+// its whole idle timeout where that is to be kept. It returns the expiry.
+type unsureSwapper interface {
+	SwapOf(ctx context.Context, key string, old, data []byte, expiry time.Time, full time.Duration) (current []byte, stored time.Time, found bool, err error)
+}
+
+// swap replaces the loaded session if it is still what was loaded, and else returns
+// what it is.
+func (s *commitStore) swap(ctx context.Context, store swapper, key string, data []byte) (current []byte, found bool, err error) {
+	if s.passive {
+		s.expiry = time.Time{}
+	}
+	if unsure, ok := store.(unsureSwapper); ok {
+		current, s.expiry, found, err = unsure.SwapOf(ctx, key, s.old, data, s.expiry, s.idle)
+		return current, found, err
+	}
+	return store.Swap(ctx, key, s.old, data, s.expiry)
+}
+
+// replace replaces the loaded session, whatever it holds now.
+func (s *commitStore) replace(ctx context.Context, key string, data []byte) (found bool, err error) {
+	if s.passive {
+		current, found, err := s.Store.Expiry(ctx, key)
+		if err != nil || !found {
+			return found, err
+		}
+		if !current.IsZero() && current.Before(s.expiry) {
+			s.expiry = current
+		}
+	}
+	return s.Replace(ctx, key, data, s.expiry)
+}
+
+// mergeInto merges what is stored into the session in ctx.
+func (s *sessions) mergeInto(ctx context.Context, store *commitStore) error {
+	theirs := store.theirs
+	store.theirs = nil
+	may, err := s.mayMerge(ctx, store.old, theirs)
+	if err != nil {
+		return err
+	}
+	if !may {
+		// A renewal is a login or a logout. It has deleted what is not merged.
+		store.gone, store.conflict, store.taken = store.taken == nil, true, nil
+		return nil
+	}
+	var held [3]contents
+	for i, data := range [][]byte{store.old, store.mine, theirs} {
+		if held[i], err = s.decode(data); err != nil {
+			return err
+		}
+	}
+	merged, conflicts := merge(held[0], held[1], held[2])
+	s.apply(ctx, held[1], merged)
+	store.old = theirs
+	store.merges++
+	store.conflict = store.conflict || len(conflicts) > 0
+	store.conflicts = append(store.conflicts, conflicts...)
+	return nil
 }

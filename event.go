@@ -25,8 +25,15 @@ const (
 	// EventSave is a request whose modified session was written.
 	EventSave EventKind = "save"
 	// EventLost is a request whose modified session could not be written,
-	// because it had ended while the request ran. What it wrote is dropped.
+	// because it had ended while the request ran, or because Config.Identify says that
+	// it has become another user's. What the request wrote is dropped.
 	EventLost EventKind = "lost"
+	// EventConflict is a request that has written over what another one wrote
+	// meanwhile, because both have changed the same Keys. It comes without Keys where
+	// both have changed a session that RenewToken has made another user's, and where
+	// others have written ten times while the request tried. All else that the two
+	// have changed is kept. EventSave follows.
+	EventConflict EventKind = "conflict"
 	// EventRenew is a request that gave its session another token. Session is the
 	// name that it had before; EventSave follows, with the new one.
 	EventRenew EventKind = "renew"
@@ -92,6 +99,10 @@ type Event struct {
 	// arrive after that of the next page in the same tab. 0 where it is unknown.
 	Sent int64
 
+	// Keys are the keys of the session that two requests have changed, for
+	// EventConflict, sorted.
+	Keys []string
+
 	// Err is the error, for EventError.
 	Err error
 }
@@ -153,6 +164,9 @@ func (e *events) publish(event Event, key string) {
 	}
 	if tracing {
 		args := []any{"session", event.Session}
+		if len(event.Keys) > 0 {
+			args = append(args, "keys", event.Keys)
+		}
 		if !event.Expiry.IsZero() {
 			args = append(args, "expiry", event.Expiry, "deadline", event.Deadline)
 		}

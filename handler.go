@@ -1,12 +1,13 @@
 package keepalive
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/alexedwards/scs/v2"
 )
 
 // retryAfter is how many seconds a page waits after a ping that met a failing
@@ -69,7 +70,7 @@ var (
 // frame send it again. Where the Manager's own LoadAndSave is used, on whatever
 // route, cookies last until the deadline, and none is sent again.
 func (m *Manager) Handler() http.Handler {
-	m.sessions.installStore()
+	m.sessions.guardStore()
 	return endpoints{m}
 }
 
@@ -209,12 +210,12 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.m.sessions.isInsideSCS(r) // which logs it
-	ctx, token, err := e.m.sessions.load(r)
+	c, err := e.m.sessions.load(r)
 	status := http.StatusNoContent
 	switch {
 	case err != nil:
 		status = e.unavailable(w, r, key, err)
-	case token == "":
+	case c.token == "":
 		status = e.gone(r, key)
 	}
 	if status != http.StatusNoContent {
@@ -222,9 +223,9 @@ func (e endpoints) here(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The context holds the session, so that observers can read it.
-	event.Kind, event.Request = EventHere, r.WithContext(ctx)
+	event.Kind, event.Request = EventHere, r.WithContext(c)
 	if e.m.cfg.Identify != nil {
-		event.User = e.m.cfg.Identify(ctx)
+		event.User = e.m.cfg.Identify(c)
 	}
 	e.m.events.publish(event, key)
 	w.WriteHeader(status)
@@ -297,9 +298,9 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 	c.key, c.idle = s.key(token), s.manager.IdleTimeout
 	var err error
 	if token != "" && s.customIdle != nil {
-		var ctx context.Context
-		if ctx, token, err = s.load(r); err == nil {
-			c.idle = s.idleTimeout(ctx)
+		var session *sessionContext
+		if session, err = s.load(r); err == nil {
+			token, c.idle = session.token, s.idleTimeout(session)
 		}
 	}
 	switch {
@@ -338,24 +339,22 @@ func (e endpoints) gone(r *http.Request, key string) (status int) {
 // payload returns the JSON of what Config.Payload returns, nil after an error of
 // it. status is that of the ping: the session may have ended since it was checked.
 func (e endpoints) payload(w http.ResponseWriter, r *http.Request, key string) (data []byte, status int) {
-	ctx, token, err := e.m.sessions.load(r)
+	c, err := e.m.sessions.load(r)
 	if err != nil {
 		return nil, e.unavailable(w, r, key, err)
 	}
-	if token == "" {
+	if c.token == "" {
 		return nil, e.gone(r, key)
 	}
-	r = r.WithContext(ctx)
-	sm, events := e.m.sessions.manager, &e.m.events
-	before := sm.Status(ctx) // inside of scs's LoadAndSave it is scs.Modified from the start
-	value, err := e.m.cfg.Payload(ctx, r)
+	events := &e.m.events
+	value, err := e.m.cfg.Payload(c, r.WithContext(c))
 	if err == nil {
 		data, err = json.Marshal(value)
 	}
 	if err != nil {
 		events.storeFailed(r, key, "Config.Payload failed, so a ping was answered without data", err)
 	}
-	if sm.Status(ctx) != before && events.firstTime(noticePayload) {
+	if c.status() != scs.Unmodified && events.firstTime(noticePayload) {
 		events.log().Error("keepalive: Config.Payload modified the session, and pings write no data; write it in a request of the app, and only read it in Payload", "session", events.sessionName(key))
 	}
 	return data, http.StatusOK

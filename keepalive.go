@@ -105,7 +105,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if err := m.sessions.init(sm, &m.events); err != nil {
 		return nil, err
 	}
-	m.sessions.customIdle = cfg.IdleTimeout
+	m.sessions.customIdle, m.sessions.identify = cfg.IdleTimeout, cfg.Identify
 	m.pages.scripts = scriptsFor(cfg.Presence)
 	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
 	return m, nil
@@ -148,8 +148,12 @@ func (m *Manager) Path() string { return m.cfg.Path }
 // unless RenewToken has given it a token. ctx is that of a request inside
 // LoadAndSave; with any other the result is "".
 func (m *Manager) SessionName(ctx context.Context) string {
-	if !m.sessions.inContext(ctx) {
+	s := &m.sessions
+	if c, ok := ctx.Value(requestKey{s.manager}).(*sessionContext); ok && !c.opened.Load() {
+		return m.events.sessionName(c.key)
+	}
+	if !s.inContext(ctx) {
 		return ""
 	}
-	return m.events.sessionName(m.sessions.key(m.sessions.manager.Token(ctx)))
+	return m.events.sessionName(s.key(s.manager.Token(ctx)))
 }

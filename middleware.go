@@ -15,7 +15,10 @@ import (
 // Handler does, and puts the script into pages that have a session, as Inject
 // does.
 //
-// An app can see these differences from scs. A request that only reads a session
+// An app can see these differences from scs. Two requests that modify a session at
+// the same time are merged, key by key; a key that both have changed is of the one
+// that ends later, and EventConflict says so. RenewToken creates nothing where the
+// session has ended since the request began. A request that only reads a session
 // extends it without writing its data, and sends no cookie for that. Even this
 // touch is skipped when it would gain less than a twentieth of the idle timeout
 // or a minute, whichever is less. A cookie lasts until the session's deadline,
@@ -29,7 +32,7 @@ import (
 // once.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 	m.sessions.writesCookies.Store(true)
-	m.sessions.installStore()
+	m.sessions.guardStore()
 	ours := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,23 +54,18 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.Header().Add("Vary", "Cookie")
 	if m.isStateless(r) {
-		ctx, err := m.sessions.loadNone(r)
-		if err != nil { // scs reads no store without a token
-			m.cfg.ErrorFunc(w, r, err)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(m.withMark(ctx)))
+		next.ServeHTTP(w, r.WithContext(m.withMark(m.sessions.withoutSession(r.Context()))))
 		return
 	}
-	ctx, token, err := m.sessions.load(r)
+	c, err := m.sessions.load(r)
 	if err != nil {
 		m.events.storeFailed(r, m.sessions.key(m.sessions.token(r)), "the store could not load a session", err)
 		m.cfg.ErrorFunc(w, r, err)
 		return
 	}
-	r = r.WithContext(m.withMark(ctx))
-	res := &response{m: m, r: r, ownsSession: true, token: token}
-	res.passive = token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
+	r = r.WithContext(m.withMark(c))
+	res := &response{m: m, r: r, loaded: c}
+	res.passive = c.token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
 	if m.injects(w) { // an Inject outside
 		res.skipReason = otherWriter
 	}
@@ -140,9 +138,8 @@ type response struct {
 	m      *Manager
 	r      *http.Request
 
-	ownsSession bool   // the session is ours to save: LoadAndSave, not Inject alone
-	token       string // the token that the session was loaded with
-	passive     bool   // the request must not extend its session
+	loaded  *sessionContext // the session, ours to save; nil with Inject alone
+	passive bool            // the request must not extend its session
 	// askedUncompressed is set where Accept-Encoding was taken away.
 	askedUncompressed bool
 	session           sessionState // known when the header goes out
@@ -167,13 +164,13 @@ func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool
 // expected returns what would go into the page if the handler changed nothing
 // about the session.
 func (res *response) expected() *inject.Insertion {
-	loaded := sessionState{hasSession: res.token != ""}
-	if !res.ownsSession {
-		loaded = res.guessSession(nil)
-	} else if loaded.hasSession {
-		loaded.idle = res.m.sessions.idleTimeout(res.r.Context())
+	var session sessionState
+	if res.loaded == nil {
+		session = res.guessSession(nil)
+	} else if res.loaded.token != "" {
+		session = sessionState{hasSession: true, idle: res.m.sessions.idleTimeout(res.r.Context())}
 	}
-	ins, _ := res.insertion(loaded)
+	ins, _ := res.insertion(session)
 	return ins
 }
 
@@ -195,7 +192,7 @@ func (res *response) configuredSkip() string {
 		return "the configuration, as was logged"
 	case m.cfg.Skip != nil && m.cfg.Skip(r):
 		return "Config.Skip"
-	case !res.ownsSession && m.isStateless(r):
+	case res.loaded == nil && m.isStateless(r):
 		return "Config.Stateless"
 	}
 	return ""
@@ -203,16 +200,16 @@ func (res *response) configuredSkip() string {
 
 // BeforeHeader implements inject.Hooks.
 func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
-	if !res.ownsSession {
+	if res.loaded == nil {
 		return nil
 	}
 	s := &res.m.sessions
 	isSilent := !saysCaching(w.Header()) // before scs adds to it
-	if res.session, err = s.save(w, res.r, res.token, res.passive); err != nil {
-		res.m.events.report(res.r, s.key(res.token), "the store could not save a session", err)
+	if res.session, err = s.save(w, res.r, res.loaded, res.passive); err != nil {
+		res.m.events.report(res.r, res.loaded.key, "the store could not save a session", err)
 		return err
 	}
-	if isSilent && (res.session.hasSession || res.token != "") { // a page was made of one that ends here, too
+	if isSilent && (res.session.hasSession || res.loaded.token != "") { // a page was made of one that ends here, too
 		res.writer.SetCacheControl(privatePage)
 	}
 	return nil
@@ -242,7 +239,7 @@ func (res *response) AnswerError(w http.ResponseWriter, err error) {
 
 // Insertion implements inject.Hooks.
 func (res *response) Insertion(h http.Header) (*inject.Insertion, string) {
-	if !res.ownsSession && res.skipReason == "" {
+	if res.loaded == nil && res.skipReason == "" {
 		res.session = res.guessSession(h)
 	}
 	return res.insertion(res.session)
@@ -268,7 +265,7 @@ func (res *response) user() *string {
 	if m.cfg.Identify == nil {
 		return nil
 	}
-	if !res.ownsSession {
+	if res.loaded == nil {
 		if m.events.firstTime(noticeIdentify) {
 			m.events.log().Warn("keepalive: Config.Identify is not called without LoadAndSave, because Inject has no session; pages do not notice another user")
 		}
@@ -334,8 +331,10 @@ func (res *response) checkReach() {
 	if !res.session.hasSession || m.reach.known.Load() {
 		return
 	}
-	session := res.token
-	if cookies := res.r.Header["Cookie"]; session == "" && len(cookies) > 0 {
+	var session string
+	if cookies := res.r.Header["Cookie"]; res.loaded != nil && res.loaded.token != "" {
+		session = res.loaded.token
+	} else if len(cookies) > 0 {
 		session = cookies[0] // one that begins here, or Inject alone
 	}
 	if m.reach.isMissed(session, m.sessions.manager.IdleTimeout) {

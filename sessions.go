@@ -31,8 +31,8 @@ type sessions struct {
 	manager *scs.SessionManager
 	events  *events
 
-	// customIdle is Config.IdleTimeout, nil for none.
-	customIdle func(context.Context) time.Duration
+	customIdle func(context.Context) time.Duration // Config.IdleTimeout, nil for none
+	identify   func(context.Context) string        // Config.Identify, nil for none
 
 	// contextKey is the key under which scs keeps a request's session.
 	contextKey any
@@ -49,10 +49,12 @@ type sessions struct {
 	started  bool
 	store    Store
 	deadline func(data []byte) (time.Time, error)
+	// readable reports whether internal/gob can read data, to the end.
+	readable func(data []byte) (deadline time.Time, ok bool)
 	// loader is a copy of manager without an idle timeout. With one, scs marks
 	// every loaded session as modified, and writes it back. The copy shares the
-	// context key, so that the app's own manager finds the session. Its codec
-	// decodes faster.
+	// context key, so that the app's own manager finds the session. Its store has
+	// the data that was read, and its codec decodes faster.
 	loader *scs.SessionManager
 	hints  hints
 }
@@ -91,7 +93,10 @@ func (s *sessions) start() {
 	case nil:
 		s.events.log().Error("keepalive: SessionManager.Store has been set to nil after New; the store from before goes on")
 		s.manager.Store, s.store = s.installed, s.installed
+	case guarded:
+		s.store = store.unguarded()
 	case Store:
+		s.events.log().Warn("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to see what scs deletes: RenewToken may bring back a session that has ended; set it before")
 		s.store = store
 	default:
 		s.events.log().Error("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to guard it: a logout may be undone by a ping at the same time; set it before")
@@ -99,8 +104,8 @@ func (s *sessions) start() {
 	}
 	s.deadline = deadlineReader(s.manager.Codec)
 	loader := *s.manager
-	loader.IdleTimeout = 0
-	loader.Codec = fasterCodec(s.manager.Codec)
+	loader.IdleTimeout, loader.HashTokenInStore, loader.Store = 0, false, loadedStore{}
+	loader.Codec, s.readable = fasterCodec(s.manager.Codec)
 	s.loader = &loader
 	if c, ok := s.store.(checker); ok {
 		go s.check(c)
@@ -141,6 +146,16 @@ func (s *sessions) installStore() {
 	}
 }
 
+// guardStore is installStore, and lets scs's deletions be seen.
+func (s *sessions) guardStore() {
+	s.installStore()
+	s.setup.Lock()
+	defer s.setup.Unlock()
+	if store, ok := s.manager.Store.(Store); ok && !s.started {
+		s.manager.Store = newGuard(store, s.manager)
+	}
+}
+
 // wrap returns inner as a Store.
 func (s *sessions) wrap(inner scs.Store) Store {
 	exclusive := false
@@ -176,10 +191,30 @@ func storePackage(s scs.Store) string {
 // cannot have made is none, and no store is asked for it: some compare keys loosely
 // (MySQL ignores spaces at the end), which would give one session many names.
 func (s *sessions) token(r *http.Request) string {
-	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil && isToken(c.Value) {
+	value, found := s.cookieValue(r.Header)
+	if !found || isToken(value) {
+		return value
+	}
+	if c, err := r.Cookie(s.manager.Cookie.Name); err == nil && isToken(c.Value) { // in quotes, or behind a broken one
 		return c.Value
 	}
 	return ""
+}
+
+// cookieValue returns the value of the first session cookie in a request's header, as it
+// stands there. It allocates nothing.
+func (s *sessions) cookieValue(h http.Header) (value string, found bool) {
+	for _, line := range h["Cookie"] {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(pair, "=")
+			if textproto.TrimString(name) == s.manager.Cookie.Name {
+				return textproto.TrimString(value), true
+			}
+		}
+	}
+	return "", false
 }
 
 // isToken reports whether s has the form of scs's tokens: base64url of 32 bytes,
@@ -229,34 +264,7 @@ func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
 			return c.Value != "" && c.MaxAge >= 0
 		}
 	}
-	for _, line := range r.Header["Cookie"] { // as r.Cookie does, which allocates
-		for pair := range strings.SplitSeq(line, ";") {
-			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == s.manager.Cookie.Name {
-				return isToken(value)
-			}
-		}
-	}
-	return false
-}
-
-// load reads the request's session into a context. Its token is "" when there
-// is none, or when it is past its deadline: a store may keep it longer than
-// that, as goredisstore does with one that was written too late.
-func (s *sessions) load(r *http.Request) (ctx context.Context, token string, err error) {
-	if ctx, err = s.loader.Load(r.Context(), s.token(r)); err != nil {
-		return nil, "", err
-	}
-	token = s.manager.Token(ctx)
-	if token != "" && !time.Now().Before(s.manager.Deadline(ctx)) {
-		token = ""
-		ctx, err = s.loadNone(r)
-	}
-	return ctx, token, err
-}
-
-// loadNone gives the request an empty session, whatever cookie it brings.
-func (s *sessions) loadNone(r *http.Request) (context.Context, error) {
-	return s.loader.Load(r.Context(), "")
+	return s.token(r) != ""
 }
 
 // idleTimeout returns the idle timeout of the session in ctx, or that of the
@@ -279,32 +287,34 @@ type sessionState struct {
 	idle       time.Duration // its idle timeout
 }
 
-// save writes, touches or removes the session that was loaded with token, as the
-// handler left it. It runs once, before the header goes out.
-func (s *sessions) save(w http.ResponseWriter, r *http.Request, token string, passive bool) (after sessionState, err error) {
-	ctx := r.Context()
-	status := s.manager.Status(ctx)
+// save writes, touches or removes the session that was loaded, as the handler left
+// it. It runs once, before the header goes out.
+func (s *sessions) save(w http.ResponseWriter, r *http.Request, c *sessionContext, passive bool) (after sessionState, err error) {
+	status := c.status()
 	if status != scs.Unmodified {
 		s.warnIfCookieSet(w.Header())
 	}
 	switch {
 	case status == scs.Destroyed:
-		s.manager.WriteSessionCookie(ctx, w, "", time.Time{})
+		s.manager.WriteSessionCookie(r.Context(), w, "", time.Time{})
 		// Of a session that has ended before, the cookie still has the name.
-		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(cmp.Or(token, s.token(r))))
+		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(cmp.Or(c.token, s.token(r))))
 		return sessionState{}, nil
-	case status == scs.Unmodified && token == "":
+	case status == scs.Unmodified && c.token == "":
 		return sessionState{}, nil
 	}
-	after.idle = s.idleTimeout(ctx)
+	after.idle = s.idleTimeout(r.Context())
 	switch {
 	case status == scs.Modified:
-		after.hasSession, err = s.commit(w, r, token, after.idle, passive)
+		after.hasSession, err = s.commit(w, r, c, after.idle, passive)
 	case passive:
-		s.traceNoTouch(r, s.key(token), "passive")
+		s.traceNoTouch(r, c.key, "passive")
 		after.hasSession = true
 	default:
-		after.hasSession = s.touch(r, token, after.idle)
+		after.hasSession = s.touch(r, c, after.idle)
+	}
+	if c.opened.Load() {
+		c.data = nil // a response that streams for hours need not hold it
 	}
 	return after, err
 }
@@ -322,12 +332,11 @@ func (s *sessions) warnIfCookieSet(h http.Header) {
 // touch extends a session that was only read, unless that gains too little. An
 // error of the store is reported and the page is served: the session is as it
 // was.
-func (s *sessions) touch(r *http.Request, token string, idle time.Duration) (hasSession bool) {
-	want, deadline := time.Now().Add(idle), s.manager.Deadline(r.Context())
-	if deadline.Before(want) {
-		want = deadline
+func (s *sessions) touch(r *http.Request, c *sessionContext, idle time.Duration) (hasSession bool) {
+	key, want := c.key, time.Now().Add(idle)
+	if c.deadline.Before(want) {
+		want = c.deadline
 	}
-	key := s.key(token)
 	if idle <= 0 || !s.hints.claim(key, want, leastGain(idle)) {
 		s.traceNoTouch(r, key, "gains too little")
 		return true
@@ -341,7 +350,7 @@ func (s *sessions) touch(r *http.Request, token string, idle time.Duration) (has
 		s.events.storeFailed(r, key, "the store could not touch a session", err)
 		return true
 	case found:
-		s.events.publish(Event{Kind: EventTouch, Request: r, Expiry: expiry, Deadline: deadline}, key)
+		s.events.publish(Event{Kind: EventTouch, Request: r, Expiry: expiry, Deadline: c.deadline}, key)
 	default:
 		s.traceNoTouch(r, key, "ended meanwhile")
 	}
@@ -360,14 +369,11 @@ var noStore = []string{"no-store"}
 // resendCookie writes the cookie of a session that was extended, if it is one
 // that outlives the browser. That may be a value of the session itself.
 func (s *sessions) resendCookie(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
-	ctx := r.Context()
-	if !s.manager.Cookie.Persist {
-		var err error
-		if ctx, err = s.loader.Load(ctx, token); err != nil || !s.manager.GetBool(ctx, "__rememberMe") {
-			return err
-		}
+	c, err := s.loadToken(r.Context(), token)
+	if err != nil || !s.manager.Cookie.Persist && !s.manager.GetBool(c, "__rememberMe") {
+		return err
 	}
-	s.manager.WriteSessionCookie(ctx, w, token, deadline)
+	s.manager.WriteSessionCookie(c, w, token, deadline)
 	w.Header()["Cache-Control"] = noStore // scs adds a weaker one
 	return nil
 }

@@ -20,11 +20,30 @@ import (
 // error: it is found=false with a nil error, for a session that was deleted, has
 // expired or never was.
 //
-// A store may also have a method Check(context.Context) error, which tells what is
-// wrong with its storage. It is called once, beside the first request, with a
-// context that ends after 10 seconds. What it returns is logged as a warning.
+// A store may also have these methods:
+//
+//	Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error)
+//	Take(ctx context.Context, key string) (data []byte, found bool, err error)
+//	Check(ctx context.Context) error
+//
+// Swap stores data and expiry in place of a live session that holds old, or keeps
+// the stored expiry if the given one is zero. It then returns nil for current. Of a
+// session that holds something else it changes nothing, and returns what that is.
+// It never creates a session. With it, two requests that modify a session at the same
+// time are merged; without it the last one wins.
+//
+// Take deletes a session and returns what it held, in one step: of several calls at
+// once, one finds it. It is carried out even if the context ends. With it, RenewToken
+// can't bring back a session that ends at the same moment; without it the session is
+// read before it is deleted.
+//
+// Check tells what is wrong with the storage. It is called once, beside the first
+// request, with a context that ends after 10 seconds. What it returns is logged as a
+// warning.
 //
 // New wraps any other scs.Store so that these promises hold within the process.
+// LoadAndSave and Handler wrap SessionManager.Store once more, to see what scs deletes;
+// a program that needs other methods of its store keeps it in a variable of its own.
 type Store interface {
 	scs.Store
 

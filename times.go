@@ -3,8 +3,6 @@ package keepalive
 import (
 	"context"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 )
 
 // sessionTimes is when a session ends.
@@ -76,14 +74,8 @@ func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, er
 
 // readDeadline adds the deadline to times, from the session's data.
 func (s *sessions) readDeadline(ctx context.Context, key string, times sessionTimes) (sessionTimes, error) {
-	var data []byte
-	var err error
-	if c, ok := s.store.(scs.CtxStore); ok {
-		data, times.found, err = c.FindCtx(ctx, key)
-	} else {
-		data, times.found, err = s.store.Find(key)
-	}
-	if err == nil && times.found {
+	data, found, err := find(ctx, s.store, key)
+	if times.found = found; err == nil && found {
 		times.deadline, err = s.deadline(data)
 	}
 	return times, err
