@@ -211,7 +211,7 @@ var brokenSwaps = []brokenStore{
 			_ = ctx.Err()
 			return r.data, found, m.Delete(key)
 		}
-	}, "Take/each step; Take/finds once"},
+	}, "Take/each step"},
 
 	{"Take does not look at the expiry", func(f *faulty, m memory) {
 		f.take = func(_ context.Context, key string) ([]byte, bool, error) {
