@@ -72,6 +72,9 @@ func endsCalls(client redis.UniversalClient) bool {
 	case *redis.ClusterClient:
 		o := c.Options()
 		return o.ContextTimeoutEnabled && o.ReadTimeout > 0 && o.WriteTimeout > 0
+	case *redis.Ring:
+		o := c.Options() // where 0 is still the default
+		return o.ContextTimeoutEnabled && o.ReadTimeout >= 0 && o.WriteTimeout >= 0
 	}
 	return false
 }
