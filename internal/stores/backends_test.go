@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 
 	scsredis "github.com/alexedwards/scs/goredisstore"
 	scsmysql "github.com/alexedwards/scs/mysqlstore"
@@ -31,6 +32,8 @@ type via struct {
 	addr   string // instead of the server's own, such as a Proxy's
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	params string // more of the DSN, of an SQL server
+	// contextTimeouts is Redis's ContextTimeoutEnabled.
+	contextTimeouts bool
 }
 
 // backend is a real storage, with the table of scs where it needs one.
@@ -41,6 +44,9 @@ type backend struct {
 	// store of the same name.
 	ours   func(tb testing.TB, v via) keepalive.Store
 	theirs func(tb testing.TB, v via) scs.Store
+	// floor is the least that a touch can cost: the same driver moves an expiry, and
+	// does nothing else. It is for benchmarks, and nil where none needs it.
+	floor func(tb testing.TB, v via) func(ctx context.Context, token string) error
 }
 
 // each runs f once for each storage, as a subtest with a fresh server.
@@ -66,11 +72,18 @@ func startRedis(tb testing.TB) backend {
 	b := backend{name: "Redis", server: servers.Redis(tb)}
 	b.ours = func(tb testing.TB, v via) keepalive.Store { return goredisstore.New(redisClient(tb, b.server, v)) }
 	b.theirs = func(tb testing.TB, v via) scs.Store { return scsredis.New(redisClient(tb, b.server, v)) }
+	b.floor = func(tb testing.TB, v via) func(context.Context, string) error {
+		script := redis.NewScript(`return redis.call('PEXPIREAT', KEYS[1], ARGV[1])`)
+		client := redisClient(tb, b.server, v)
+		return func(ctx context.Context, token string) error {
+			return script.Run(ctx, client, []string{redisPrefix + token}, time.Now().Add(idle).UnixMilli()).Err()
+		}
+	}
 	return b
 }
 
 func redisClient(tb testing.TB, s *servers.Server, v via) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: or(v.addr, s.Addr), Dialer: v.dial})
+	c := redis.NewClient(&redis.Options{Addr: or(v.addr, s.Addr), Dialer: v.dial, ContextTimeoutEnabled: v.contextTimeouts})
 	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }

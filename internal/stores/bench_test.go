@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var everything = []string{"handmade", "ping", "scs-page", "page"}
+var everything = []string{"handmade", "floor", "ping", "ping-contexttimeouts", "scs-page", "page"}
 
 // Of random values, which nothing can compress.
 var benchSizes = []struct {
@@ -37,7 +38,8 @@ var benchSizes = []struct {
 // BenchmarkStores is a ping, beside the one that people write by hand: a handler
 // that answers 204 inside the LoadAndSave of scs, on scs's store of the same
 // name. And it is a page that reads the session, in either LoadAndSave; ours
-// skips its touch, as most pages do, because it comes too soon after another.
+// skips its touch, as most pages do, because it comes too soon after another. The
+// floor is the bare statement that does a ping's work.
 func BenchmarkStores(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(backends)) {
 		b.Run(name, func(b *testing.B) {
@@ -50,6 +52,9 @@ func BenchmarkStores(b *testing.B) {
 				cookies := sync.OnceValue(func() []string { return benchSessions(b, back, n) })
 				b.Run(size.name, func(b *testing.B) {
 					for _, what := range size.what {
+						if what == "floor" && back.floor == nil || what == "ping-contexttimeouts" && name != "Redis" {
+							continue
+						}
 						b.Run(what, func(b *testing.B) { benchmarkStore(b, back, what, cookies()) })
 					}
 				})
@@ -81,7 +86,7 @@ func benchSessions(b *testing.B, back backend, size int) (cookies []string) {
 
 func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 	var counter servers.Counter
-	v := via{dial: counter.Dial}
+	v := via{dial: counter.Dial, contextTimeouts: what == "ping-contexttimeouts"}
 	sm := scs.New()
 	sm.IdleTimeout = 20 * time.Minute
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,6 +102,15 @@ func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 			w.WriteHeader(http.StatusNoContent)
 		}))
 		method, status = http.MethodPost, http.StatusNoContent
+	case "floor":
+		floor := back.floor(b, v)
+		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			status := http.StatusOK
+			if err := floor(r.Context(), strings.TrimPrefix(r.Header["Cookie"][0], "session=")); err != nil {
+				status = http.StatusInternalServerError
+			}
+			w.WriteHeader(status)
+		})
 	case "scs-page":
 		sm.Store = back.theirs(b, v)
 		h = sm.LoadAndSave(page)
@@ -104,7 +118,7 @@ func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 		sm.Store = back.ours(b, v)
 		km := benchManager(b, sm)
 		h = km.LoadAndSave(page)
-		if what == "ping" {
+		if what != "page" {
 			method, path = http.MethodPost, km.Path()+"ping"
 		}
 	}
@@ -114,7 +128,7 @@ func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 	// checkpoint. With one here there is none in the middle, and the calls after
 	// it take most of those pages.
 	wal := walOf(b, back)
-	for _, cookie := range cookies { // connects, prepares statements, leaves hints
+	for _, cookie := range cookies { // connects, prepares statements, loads scripts
 		require.Equal(b, status, call(h, cookie))
 	}
 	log := wal()

@@ -1,13 +1,15 @@
 package stores_test
 
 import (
-	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/goredisstore"
+	"github.com/seed4a306b22/keepalive/internal/gob"
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/seed4a306b22/keepalive/storetest"
 	"github.com/stretchr/testify/require"
@@ -22,15 +24,30 @@ func TestConformance(t *testing.T) {
 		t.Parallel()
 		storetest.Run(t, redisCluster(t))
 	})
-	// As before Redis 7.0, and in some servers that speak its protocol.
-	t.Run("Redis without PEXPIRETIME", func(t *testing.T) {
-		t.Parallel()
-		server := servers.Redis(t, "--rename-command", "PEXPIRETIME", "")
-		client := redis.NewClient(&redis.Options{Addr: server.Addr})
-		t.Cleanup(func() { _ = client.Close() })
-		require.ErrorContains(t, client.Do(t.Context(), "PEXPIRETIME", "k").Err(), "unknown command")
-		storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
-	})
+	for _, tt := range []struct {
+		name    string
+		server  []string // arguments
+		options redis.Options
+		refused []any // what the server must refuse, or the test is in vain
+	}{
+		// As before Redis 7.0, and in some servers that speak its protocol.
+		{name: "without PEXPIRETIME", server: []string{"--rename-command", "PEXPIRETIME", ""}, refused: []any{"PEXPIRETIME", "k"}},
+		{name: "with the permissions of the package's comment", options: redis.Options{Username: "app", Password: "secret"},
+			server: strings.Fields("--user app on >secret ~scs:session:* " +
+				"+get +set +del +getdel +getrange +pexpiretime +pexpireat +eval +evalsha +scan"), refused: []any{"GETEX", "scs:session:k"}},
+		{name: "with ContextTimeoutEnabled", options: redis.Options{ContextTimeoutEnabled: true}},
+	} {
+		t.Run("Redis "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.options.Addr = servers.Redis(t, tt.server...).Addr
+			client := redis.NewClient(&tt.options)
+			t.Cleanup(func() { _ = client.Close() })
+			if tt.refused != nil {
+				require.Error(t, client.Do(t.Context(), tt.refused...).Err())
+			}
+			storetest.Run(t, func(*testing.T) keepalive.Store { return goredisstore.New(client) })
+		})
+	}
 }
 
 // redisCluster starts one, and returns what opens a store on it.
@@ -75,12 +92,6 @@ func TestConformanceSettings(t *testing.T) {
 	}
 }
 
-func touch(t *testing.T, s keepalive.Store, key string, d time.Duration, deadline time.Time) (time.Time, bool) {
-	expiry, found, err := s.Touch(context.Background(), key, d, func([]byte) (time.Time, error) { return deadline, nil })
-	require.NoError(t, err)
-	return expiry, found
-}
-
 // A key that has lost its expiry, as scs's own store makes them and RESTORE can,
 // gets one.
 func TestRedisRepairs(t *testing.T) {
@@ -88,37 +99,55 @@ func TestRedisRepairs(t *testing.T) {
 	s, theirs := b.ours(t, via{}), b.theirs(t, via{})
 	client := redisClient(t, b.server, via{})
 	now := time.Now()
-	immortal := func(key string) {
+	immortal := func(key string, data []byte) {
 		// Past its deadline, scs's store takes this for no expiry at all.
-		require.NoError(t, theirs.(interface {
-			CommitCtx(context.Context, string, []byte, time.Time) error
-		}).CommitCtx(t.Context(), key, []byte("data"), time.Now().Add(-time.Second)))
-		ttl, err := client.TTL(t.Context(), "scs:session:"+key).Result()
+		require.NoError(t, theirs.(scs.CtxStore).CommitCtx(t.Context(), key, data, time.Now().Add(-time.Second)))
+		ttl, err := client.TTL(t.Context(), redisPrefix+key).Result()
 		require.NoError(t, err)
 		require.Equal(t, time.Duration(-1), ttl, "no expiry")
 	}
+	for name, encode := range map[string]func(deadline time.Time) []byte{
+		"data of scs": func(deadline time.Time) []byte {
+			data, err := scs.GobCodec{}.Encode(deadline.UTC(), nil)
+			require.NoError(t, err)
+			return data
+		},
+		"other data": func(deadline time.Time) []byte { return []byte(deadline.Format(time.RFC3339Nano)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			touch := func(key string, d time.Duration) (time.Time, bool) {
+				expiry, found, err := s.Touch(t.Context(), key, d, func(data []byte) (time.Time, error) {
+					if deadline, ok := gob.Deadline(data); ok {
+						return deadline, nil
+					}
+					return time.Parse(time.RFC3339Nano, string(data))
+				})
+				require.NoError(t, err)
+				return expiry, found
+			}
+			immortal("a", encode(now.Add(-time.Second)))
+			_, found := touch("a", time.Minute)
+			require.False(t, found, "past its deadline")
+			_, found, err := s.Find("a")
+			require.NoError(t, err)
+			require.False(t, found)
 
-	immortal("a")
-	_, found := touch(t, s, "a", time.Minute, now.Add(-time.Second))
-	require.False(t, found, "past its deadline")
-	_, found, err := s.Find("a")
-	require.NoError(t, err)
-	require.False(t, found)
-
-	immortal("b")
-	expiry, found, err := s.Expiry(t.Context(), "b")
-	require.NoError(t, err)
-	require.True(t, found)
-	require.True(t, expiry.After(now.Add(100*365*24*time.Hour)))
-	expiry, found = touch(t, s, "b", 0, now.Add(time.Hour))
-	require.True(t, found)
-	require.WithinDuration(t, now.Add(time.Hour), expiry, 2*time.Millisecond)
-	from := time.Now()
-	expiry, found = touch(t, s, "b", time.Minute, now.Add(time.Hour))
-	require.True(t, found)
-	require.WithinRange(t, expiry, from.Add(time.Minute).Truncate(time.Millisecond), time.Now().Add(time.Minute))
-	ttl, err := client.TTL(t.Context(), "scs:session:b").Result()
-	require.NoError(t, err)
-	require.Positive(t, ttl)
-	require.LessOrEqual(t, ttl, time.Minute)
+			immortal("b", encode(now.Add(time.Hour)))
+			expiry, found, err := s.Expiry(t.Context(), "b")
+			require.NoError(t, err)
+			require.True(t, found)
+			require.True(t, expiry.After(now.Add(100*365*24*time.Hour)))
+			expiry, found = touch("b", 0)
+			require.True(t, found)
+			require.WithinDuration(t, now.Add(time.Hour), expiry, 2*time.Millisecond)
+			from := time.Now()
+			expiry, found = touch("b", time.Minute)
+			require.True(t, found)
+			require.WithinRange(t, expiry, from.Add(time.Minute).Truncate(time.Millisecond), time.Now().Add(time.Minute))
+			ttl, err := client.TTL(t.Context(), redisPrefix+"b").Result()
+			require.NoError(t, err)
+			require.Positive(t, ttl)
+			require.LessOrEqual(t, ttl, time.Minute)
+		})
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/goredisstore"
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/seed4a306b22/keepalive/sqlite3store"
 	"github.com/stretchr/testify/require"
@@ -17,7 +19,26 @@ import (
 
 // stalled is each storage, and how to make it hang.
 var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, release func()){
-	"Redis":          func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startRedis(t)) },
+	"Redis": func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startRedis(t)) },
+	"Redis/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
+		server := servers.Redis(t)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Second})
+		return endsCalls(t, client, server)
+	},
+	"Redis Cluster/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
+		nodes := servers.RedisCluster(t, 3)
+		client := redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: []string{nodes[0].Addr}, ContextTimeoutEnabled: true, ReadTimeout: time.Second,
+		})
+		return endsCalls(t, client, nodes...)
+	},
+	"Redis Ring/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
+		a, b := servers.Redis(t), servers.Redis(t)
+		client := redis.NewRing(&redis.RingOptions{
+			Addrs: map[string]string{"a": a.Addr, "b": b.Addr}, ContextTimeoutEnabled: true, ReadTimeout: time.Second,
+		})
+		return endsCalls(t, client, a, b)
+	},
 	"PostgreSQL":     func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startPostgres(t)) },
 	"MariaDB":        func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startMariaDB(t)) },
 	"SQLite/modernc": func(t *testing.T) (keepalive.Store, func(), func()) { return lockable(t, "sqlite") },
@@ -26,6 +47,20 @@ var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, relea
 
 func pausable(t *testing.T, b backend) (store keepalive.Store, stall, release func()) {
 	return b.ours(t, via{}), b.server.Pause, b.server.Resume
+}
+
+// endsCalls has a client that ends calls by itself: those that are cancelled at its
+// ReadTimeout.
+func endsCalls(t *testing.T, client redis.UniversalClient, nodes ...*servers.Server) (store keepalive.Store, stall, release func()) {
+	t.Cleanup(func() { _ = client.Close() })
+	all := func(f func(*servers.Server)) func() {
+		return func() {
+			for _, s := range nodes {
+				f(s)
+			}
+		}
+	}
+	return goredisstore.New(client), all((*servers.Server).Pause), all((*servers.Server).Resume)
 }
 
 // lockable has a rollback journal, where another one's lock stops readers too.
@@ -51,16 +86,16 @@ func TestFaultStoreHangs(t *testing.T) {
 			data, found, err := store.Find(token)
 			require.NoError(t, err)
 			require.True(t, found)
-			for _, key := range []string{"replaced", "committed", "deleted"} {
+			for _, key := range []string{"replaced", "committed", "deleted", "swapped", "taken"} {
 				require.NoError(t, store.Commit(key, data, time.Now().Add(time.Hour)))
 			}
-			require.Equal(t, 200, a.ping(token)) // from here on its deadline is known
+			require.Equal(t, 200, a.ping(token))
 
 			// A call that ignores its context is late, and not the end of all tests.
 			defer time.AfterFunc(patience/2, release).Stop()
 			middle := a.login(t)
 			hangingPut(t, a, middle, stall)
-			t.Run("calls", func(t *testing.T) { hangingCalls(t, store, token) })
+			t.Run("calls", func(t *testing.T) { hangingCalls(t, store, token, data) })
 			t.Run("requests", func(t *testing.T) {
 				hangingRequests(t, a, map[string]int{"/keepalive/ping": 503, "/read": 500, "/put?v=new": 500, "/logout": 500}, token, short)
 			})
@@ -80,10 +115,10 @@ func TestFaultStoreHangs(t *testing.T) {
 				require.True(t, found)
 				require.WithinRange(t, expiry, time.Now().Add(max-patience), time.Now().Add(max+time.Second))
 			}
-			for _, key := range []string{"replaced", "committed", "deleted"} {
+			for _, key := range []string{"replaced", "committed", "deleted", "swapped", "taken"} {
 				again, found, err := store.Find(key)
 				require.NoError(t, err)
-				require.True(t, found || key == "deleted")
+				require.True(t, found || key == "deleted" || key == "taken")
 				if found {
 					require.Contains(t, []string{string(data), "new"}, string(again))
 				}
@@ -92,30 +127,52 @@ func TestFaultStoreHangs(t *testing.T) {
 	}
 }
 
+// With ContextTimeoutEnabled a call ends at its context's deadline, whatever the
+// client's own timeouts are.
+func TestFaultRedisHangsForLong(t *testing.T) {
+	server := servers.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Hour})
+	store, stall, release := endsCalls(t, client, server)
+	require.NoError(t, store.Commit("k", []byte("data"), time.Now().Add(time.Hour)))
+	stall()
+	defer release()
+	defer time.AfterFunc(patience, release).Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, _, err := store.Expiry(ctx, "k")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 // hangingCalls makes each call of a store that hangs, with a context that runs
 // out and with one that is cancelled.
-func hangingCalls(t *testing.T, store keepalive.Store, token string) {
-	deadline := func([]byte) (time.Time, error) { return time.Now().Add(lifetime), nil }
+func hangingCalls(t *testing.T, store keepalive.Store, token string, data []byte) {
 	expiry := time.Now().Add(time.Hour)
 	s := store.(interface {
 		scs.CtxStore
 		scs.IterableCtxStore
-		TouchDeadline(context.Context, string, time.Duration, func([]byte) (time.Time, error)) (time.Time, time.Time, bool, error)
+		touchDeadliner
+		Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error)
+		Take(ctx context.Context, key string) (data []byte, found bool, err error)
 	})
 	calls := map[string]func(ctx context.Context) error{
-		"Touch known": func(ctx context.Context) error { _, _, err := store.Touch(ctx, token, idle, deadline); return err },
-		"Touch unknown": func(ctx context.Context) error {
-			_, _, err := store.Touch(ctx, "replaced", idle, deadline)
+		"Touch": func(ctx context.Context) error { _, _, err := store.Touch(ctx, token, idle, readHead); return err },
+		"Touch with another codec": func(ctx context.Context) error {
+			_, _, err := store.Touch(ctx, token, idle, readWhole)
 			return err
 		},
 		"TouchDeadline": func(ctx context.Context) error {
-			_, _, _, err := s.TouchDeadline(ctx, token, 0, deadline)
+			_, _, _, err := s.TouchDeadline(ctx, token, 0, readHead)
 			return err
 		},
 		"Replace": func(ctx context.Context) error {
 			_, err := store.Replace(ctx, "replaced", []byte("new"), expiry)
 			return err
 		},
+		"Swap": func(ctx context.Context) error {
+			_, _, err := s.Swap(ctx, "swapped", data, []byte("new"), time.Time{})
+			return err
+		},
+		"Take":      func(ctx context.Context) error { _, _, err := s.Take(ctx, "taken"); return err },
 		"Expiry":    func(ctx context.Context) error { _, _, err := store.Expiry(ctx, token); return err },
 		"FindCtx":   func(ctx context.Context) error { _, _, err := s.FindCtx(ctx, token); return err },
 		"CommitCtx": func(ctx context.Context) error { return s.CommitCtx(ctx, "committed", []byte("new"), expiry) },

@@ -42,13 +42,12 @@ func RunWithContext[T any](ctx context.Context, call func(context.Context) (T, e
 // RunDetached makes a call with a context that goes on for 5 seconds when ctx
 // ends, or has ended: a logout must not get lost because its client hangs up.
 // The caller waits no longer than ctx, whose error it gets then.
-func RunDetached(ctx context.Context, call func(context.Context) error) error {
+func RunDetached[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), detachedTimeout)
-	_, err := await(ctx, detached, func(ctx context.Context) (struct{}, error) {
+	return await(ctx, detached, func(ctx context.Context) (T, error) {
 		defer cancel()
-		return struct{}{}, call(ctx)
+		return call(ctx)
 	})
-	return err
 }
 
 // await makes a call in the background, with a context of its own, and waits for

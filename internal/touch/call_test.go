@@ -50,16 +50,19 @@ func TestRunWithContext(t *testing.T) {
 
 // A detached call goes on when its context ends; its caller does not wait.
 func TestRunDetached(t *testing.T) {
-	require.Equal(t, errBroken, touch.RunDetached(t.Context(), func(context.Context) error { return errBroken }))
+	v, err := touch.RunDetached(t.Context(), func(context.Context) (int, error) { return 1, errBroken })
+	require.Equal(t, errBroken, err)
+	require.Equal(t, 1, v)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	reached, done := make(chan error), make(chan error)
 	go func() {
-		done <- touch.RunDetached(ctx, func(ctx context.Context) error {
+		_, err := touch.RunDetached(ctx, func(ctx context.Context) (int, error) {
 			reached <- nil
 			reached <- ctx.Err()
-			return nil
+			return 0, nil
 		})
+		done <- err
 	}()
 	<-reached
 	cancel()
