@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -125,6 +126,7 @@ func (s *Store) find(ctx context.Context, key string) (data []byte, end time.Tim
 
 func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte, expiry time.Time) error {
 	var err error
+	key = strings.Clone(key) // both maps keep it: a token is a part of the whole Cookie line
 	if s.takesCtx {
 		err = s.inner.(scs.CtxStore).CommitCtx(ctx, key, data, expiry)
 	} else {
