@@ -164,6 +164,7 @@ func BenchmarkResponse(b *testing.B) {
 		{name: "5MB/Write", h: once("text/html", pageOf(5<<20)), size: 5 << 20},
 		{name: "5MB/chunks", h: chunks(pageOf(5 << 20)), size: 5 << 20},
 		{name: "5MB/ServeContent", h: content(pageOf(5 << 20)), size: 5 << 20},
+		{name: "1KB/browser", h: once("text/html", pageOf(1<<10)), header: browser, size: 1 << 10},
 		{name: "2KB/browser", h: once("text/html", pageOf(2<<10)), header: browser, size: 2 << 10},
 		{name: "2KB/JSON", h: once("application/json", pageOf(2<<10)), size: 2 << 10},
 	}

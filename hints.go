@@ -1,6 +1,7 @@
 package keepalive
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,5 +47,5 @@ func (h *hints) put(key string, expiry time.Time) {
 	if h.young == nil || len(h.young) >= maxHints {
 		h.young, h.old = make(map[string]time.Time), h.young
 	}
-	h.young[key] = expiry
+	h.young[strings.Clone(key)] = expiry // a token is a part of the whole Cookie line
 }

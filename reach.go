@@ -1,6 +1,8 @@
 package keepalive
 
 import (
+	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,8 @@ const (
 	reachSessions = 3
 )
 
+var reachSeed = maphash.MakeSeed()
+
 // reach notices that pages go out with the script while nothing below Config.Path
 // is ever asked for, as where LoadAndSave is on some routes only.
 type reach struct {
@@ -21,7 +25,7 @@ type reach struct {
 	mu       sync.Mutex
 	since    time.Time
 	pages    int
-	sessions map[string]bool
+	sessions []uint64 // hashes
 }
 
 // reached is called with each request of an endpoint.
@@ -40,10 +44,12 @@ func (r *reach) isMissed(session string, idle time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pages++; r.pages == 1 {
-		r.since, r.sessions = time.Now(), make(map[string]bool)
+		r.since = time.Now()
 	}
 	if len(r.sessions) < reachSessions {
-		r.sessions[session] = true
+		if hash := maphash.String(reachSeed, session); !slices.Contains(r.sessions, hash) {
+			r.sessions = append(r.sessions, hash)
+		}
 	}
 	enough := r.pages >= reachPages && len(r.sessions) >= reachSessions && time.Since(r.since) >= idle
 	return enough && !r.known.Swap(true)

@@ -22,7 +22,8 @@ type Config struct {
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
 	// For a tab that is not tracked because its user is "", it is called for each
-	// beat; for one beyond MaxTabs or MaxTotal, it is not called. The last user holds
+	// beat, as for a session beyond MaxUserTabs; for a tab beyond MaxTabs or MaxTotal, it
+	// is not called. The last user holds
 	// for all tabs of the session, and the last meta for all sessions of the user.
 	//
 	// Default: the user that keepalive.Config.Identify returns, and no meta; without
@@ -42,6 +43,12 @@ type Config struct {
 	// MaxTabs is how many tabs a session may have, at most 1,000. Further ones are
 	// not tracked. Default: 32.
 	MaxTabs int
+
+	// MaxUserTabs is how many tabs a user may have in all sessions together, so that
+	// who may open any number of sessions does not fill the Tracker. Further ones are
+	// not tracked, nor is a session that comes to the user with more. Where one name
+	// stands for many people, such as all guests, they share it. Default: 1,000.
+	MaxUserTabs int
 
 	// MaxTotal is how many tabs are tracked in all. Each takes about 0.5 KB, and
 	// up to MaxPath more if no two tabs are on the same page. Default: 200,000.
@@ -83,8 +90,8 @@ type Config struct {
 	// redispresence. Default: nil, for one instance.
 	Log Log
 
-	// Logger receives users that can't be shown, the first tab beyond MaxTotal,
-	// and the beginning and the end of a failure of Log. Default: slog.Default()
+	// Logger receives users that can't be shown, the first tab beyond MaxTotal and the
+	// first beyond MaxUserTabs, and the beginning and the end of a failure of Log. Default: slog.Default()
 	// at the time of use.
 	Logger *slog.Logger
 }
@@ -102,6 +109,7 @@ func (c *Config) setDefaults() {
 	c.Grace = cmp.Or(c.Grace, 10*time.Second)
 	c.Away = cmp.Or(c.Away, 5*time.Minute)
 	c.MaxTabs = cmp.Or(c.MaxTabs, 32)
+	c.MaxUserTabs = cmp.Or(c.MaxUserTabs, 1000)
 	c.MaxTotal = cmp.Or(c.MaxTotal, 200_000)
 	c.MaxPath = cmp.Or(c.MaxPath, 256)
 	c.Buffer = cmp.Or(c.Buffer, 1024)
@@ -114,6 +122,7 @@ func (c *Config) check() error {
 		checkRange("Grace", c.Grace, time.Second, time.Hour),
 		checkRange("Away", c.Away, 3*time.Minute, 12*time.Hour),
 		checkRange("MaxTabs", c.MaxTabs, 1, 1000),
+		checkRange("MaxUserTabs", c.MaxUserTabs, 1, 1<<30),
 		checkRange("MaxTotal", c.MaxTotal, 1, 1<<30),
 		checkRange("MaxPath", c.MaxPath, 1, 8192),
 		checkRange("Buffer", c.Buffer, 1, 1<<20),

@@ -276,13 +276,13 @@ func TestQueueOverflows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newSharedLog()
 		var log bytes.Buffer
-		cfg := presence.Config{Log: shared.instance(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		const n = 20_000
+		cfg := presence.Config{MaxUserTabs: n, Log: shared.instance(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		one := newTracker(t, cfg)
 		cfg.Log = shared.instance()
 		two := newTracker(t, cfg)
 		synctest.Wait()
 		shared.set(true)
-		const n = 20_000
 		beat := func() {
 			for i := range n {
 				here(one, "ann", fmt.Sprint("s", i), "t", "/")

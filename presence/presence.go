@@ -79,6 +79,7 @@ type Tracker struct {
 	ticking   bool
 	ticker    *time.Timer
 	fullOnce  sync.Once
+	userOnce  sync.Once
 }
 
 // New returns a Tracker for cfg. With Config.Log it starts two goroutines, which

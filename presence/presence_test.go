@@ -87,8 +87,8 @@ func TestNew(t *testing.T) {
 		{name: "users from keepalive", cfg: presence.Config{}},
 		{name: "shorter than the slowest beat", cfg: presence.Config{Identify: identify, TTL: 2 * time.Minute}, errs: []string{"Config.TTL is 2m0s; write 3m0s to 12h0m0s"}},
 		{name: "away before input is known", cfg: presence.Config{Away: time.Minute}, errs: []string{"Config.Away is 1m0s; write 3m0s to 12h0m0s"}},
-		{name: "every problem", cfg: presence.Config{TTL: -1, Grace: -1, Away: -1, MaxTabs: -1, MaxTotal: -1, MaxPath: 1 << 20, Buffer: -1},
-			errs: []string{"TTL", "Grace", "Away", "MaxTabs", "MaxTotal", "MaxPath", "Buffer"}},
+		{name: "every problem", cfg: presence.Config{TTL: -1, Grace: -1, Away: -1, MaxTabs: -1, MaxUserTabs: -1, MaxTotal: -1, MaxPath: 1 << 20, Buffer: -1},
+			errs: []string{"TTL", "Grace", "Away", "MaxTabs", "MaxUserTabs", "MaxTotal", "MaxPath", "Buffer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

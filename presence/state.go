@@ -137,6 +137,9 @@ func (t *Tracker) updateTab(s *session, tab *tab, r *record, now time.Time) outc
 		return ignored // and not needsUser, or Identify would be called for each beat
 	case r.user == "" && !unchanged:
 		return needsUser // a tab that comes back may be another user's now
+	case r.user != "" && !t.userHasRoom(s, tab, r.user):
+		*r = record{session: r.session, leave: true}
+		return t.leaveSession(s, now) // none but a session that had another user
 	case r.user == "":
 		r.user, r.meta = s.user.name, s.user.meta
 	}
@@ -225,7 +228,29 @@ func (t *Tracker) hasRoom(s *session) bool {
 		})
 		return false
 	}
-	return s == nil || len(s.tabs) < t.cfg.MaxTabs
+	return s == nil || len(s.tabs) < t.cfg.MaxTabs && t.userHasRoom(s, nil, s.user.name)
+}
+
+// userHasRoom reports whether the limit allows the named user what a beat of s and tab
+// adds to their tabs. Either is nil if it is new.
+func (t *Tracker) userHasRoom(s *session, tab *tab, name string) bool {
+	u, added := t.users[name], 0
+	if tab == nil {
+		added++
+	}
+	if s != nil && s.user != u {
+		added += len(s.tabs)
+	}
+	if u != nil && added > 0 {
+		added += u.tabs
+	}
+	if added <= t.cfg.MaxUserTabs {
+		return true
+	}
+	t.userOnce.Do(func() {
+		go t.log().Warn("presence: a user has more tabs than Config.MaxUserTabs; further ones are not tracked", "MaxUserTabs", t.cfg.MaxUserTabs)
+	})
+	return false
 }
 
 func (t *Tracker) addTab(s *session, r *record, now time.Time) *tab {
@@ -233,7 +258,7 @@ func (t *Tracker) addTab(s *session, r *record, now time.Time) *tab {
 	s.tabs = append(s.tabs, tab)
 	s.user.tabs++
 	t.schedule(tab)
-	t.emit(Join, s.user, now, "", r.path)
+	t.emit(Join, s.user, now, "", tab.page.path)
 	return tab
 }
 
@@ -241,7 +266,7 @@ func (t *Tracker) moveTab(tab *tab, path string, now time.Time) {
 	from := tab.page
 	tab.page, tab.since = t.enterPage(path), now
 	t.exitPage(from)
-	t.emit(Move, tab.session.user, now, from.path, path)
+	t.emit(Move, tab.session.user, now, from.path, tab.page.path)
 }
 
 // removeTab forgets a tab that is not scheduled any more, and its session and user

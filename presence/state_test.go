@@ -93,6 +93,36 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// An account that anybody may use does not fill the Tracker, by however many sessions.
+func TestLimitOfAUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		shared := newSharedLog()
+		cfg := presence.Config{MaxTabs: 2, MaxUserTabs: 3, Log: shared.instance(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		tracker := newTracker(t, cfg)
+		cfg.Log, cfg.Logger, cfg.MaxUserTabs = shared.instance(), nil, 0 // it believes the first
+		other := newTracker(t, cfg)
+		for i := range 10 {
+			here(tracker, "eve", fmt.Sprint("s", i), "t0", "/")
+			here(tracker, "eve", fmt.Sprint("s", i), "t1", "/")
+		}
+		here(tracker, "ann", "a1", "t0", "/")
+		here(tracker, "ann", "a1", "t1", "/")
+		require.Equal(t, "ann:/,/ eve:/,/,/", shown(t, tracker))
+		here(tracker, "eve", "s0", "t0", "/b") // who is there may move
+		require.Equal(t, "ann:/,/ eve:/,/,/b", shown(t, tracker))
+		here(tracker, "eve", "a1", "t0", "/c") // a session that becomes eve's is not ann's any more
+		time.Sleep(12 * time.Second)
+		require.Equal(t, "eve:/,/,/b", shown(t, tracker))
+		require.Equal(t, "eve:/,/,/b", shown(t, other))
+		require.Equal(t, 1, strings.Count(log.String(), "not tracked"))
+		leave(tracker, "s0", "t0")
+		time.Sleep(12 * time.Second)
+		here(tracker, "eve", "s9", "t0", "/d")
+		require.Equal(t, "eve:/,/,/d", shown(t, tracker), "there is room again")
+	})
+}
+
 func TestIdentifyCalls(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -105,6 +135,8 @@ func TestIdentifyCalls(t *testing.T) {
 		{name: "two tabs", user: "ann", session: "s1", shown: "ann:/a,/b", calls: 2},
 		{name: "a guest", user: "", session: "s2", shown: "ann:/a", calls: 1 + 10},
 		{name: "beyond MaxTabs", cfg: presence.Config{MaxTabs: 1}, user: "ann", session: "s1", shown: "ann:/a", calls: 1},
+		{name: "beyond MaxUserTabs", cfg: presence.Config{MaxUserTabs: 1}, user: "ann", session: "s1", shown: "ann:/a", calls: 1},
+		{name: "beyond MaxUserTabs in another session", cfg: presence.Config{MaxUserTabs: 1}, user: "ann", session: "s2", shown: "ann:/a", calls: 1 + 10},
 		{name: "beyond MaxTotal", cfg: presence.Config{MaxTotal: 1}, user: "bob", session: "s2", shown: "ann:/a", calls: 1},
 	}
 	for _, tt := range tests {

@@ -20,12 +20,45 @@ func (w *Writer) cannotInject() string {
 	if !isPageStatus(w.code) {
 		return "status"
 	}
+	w.fields = fieldsIn(h)
+	if w.fields&restrictions == 0 {
+		return ""
+	}
 	for _, coding := range w.pageCoding(h) {
 		if coding != "" && !strings.EqualFold(strings.TrimSpace(coding), "identity") {
 			return "Content-Encoding: compress outside"
 		}
 	}
 	return checkHeader(h)
+}
+
+// fields are the groups of fields, by what they are for, of which a header has any.
+type fields uint8
+
+const (
+	restrictions fields = 1 << iota // what cannotInject looks at
+	policies                        // what package csp does
+	validators                      // what setChangedETag does
+	length                          // Content-Length
+)
+
+// fieldsIn reads the header in one loop, because most have none of these fields, and
+// to look up each of them takes longer.
+func fieldsIn(h http.Header) (f fields) {
+	for name := range h {
+		switch name {
+		case "Content-Encoding", "Cache-Control", "Content-Disposition", "Content-Range",
+			"Content-Digest", "Repr-Digest", "Digest", "Content-Md5":
+			f |= restrictions
+		case "Content-Security-Policy", "Content-Security-Policy-Report-Only", "Integrity-Policy":
+			f |= policies
+		case "Etag", "Last-Modified":
+			f |= validators
+		case "Content-Length":
+			f |= length
+		}
+	}
+	return f
 }
 
 // pageCoding returns the page's own Content-Encoding. Some compressors outside
@@ -94,7 +127,11 @@ func checkHeader(h http.Header) (reason string) {
 const htmlType = "text/html"
 
 func namesHTML(contentType string) bool {
-	return len(contentType) >= len(htmlType) && strings.EqualFold(contentType[:len(htmlType)], htmlType)
+	if len(contentType) < len(htmlType) {
+		return false
+	}
+	name := contentType[:len(htmlType)]
+	return name == htmlType || strings.EqualFold(name, htmlType)
 }
 
 // isHTML reports whether a Content-Type is text/html in an encoding that keeps

@@ -15,8 +15,9 @@ type field struct {
 // holdHeader stores the header as it is now. Changes that the handler makes
 // after WriteHeader, or after its first Write, come too late for it.
 func (w *Writer) holdHeader() {
-	w.header = w.headerArray[:0]
-	for name, values := range w.Header() {
+	h := w.Header()
+	w.header = make([]field, 0, len(h))
+	for name, values := range h {
 		w.header = append(w.header, field{name, values})
 	}
 }
@@ -96,7 +97,10 @@ func (w *Writer) dropLength(h http.Header) {
 
 // growLength adds n to Content-Length. One that cannot be read is removed.
 func (w *Writer) growLength(h http.Header, n int) {
-	if w.promised == noLength {
+	switch {
+	case w.fields&length == 0:
+		return
+	case w.promised == noLength:
 		delete(h, "Content-Length")
 		return
 	}
@@ -108,7 +112,10 @@ func (w *Writer) growLength(h http.Header, n int) {
 const noLength = -1
 
 // contentLength reads Content-Length.
-func contentLength(h http.Header) int64 {
+func (w *Writer) contentLength(h http.Header) int64 {
+	if w.fields&length == 0 {
+		return noLength
+	}
 	if values := h["Content-Length"]; len(values) == 1 {
 		if n, err := strconv.ParseInt(values[0], 10, 64); err == nil && n >= 0 {
 			return n
@@ -124,6 +131,8 @@ var acceptNoRanges = []string{"none"}
 // markChanged edits the header of a page whose bytes are no longer those of the
 // file. A client that was cut off must not go on with a range of the file.
 func (w *Writer) markChanged(h http.Header) {
-	setChangedETag(h, w.insertion)
+	if w.fields&validators != 0 {
+		setChangedETag(h, w.insertion)
+	}
 	h["Accept-Ranges"] = acceptNoRanges
 }

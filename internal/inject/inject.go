@@ -64,7 +64,12 @@ type Hooks interface {
 
 // tagFor returns the tag for a page with header h, and calls Hooks.Inserted.
 func (w *Writer) tagFor(h http.Header) []byte {
-	ins, nonce, attributes := w.insertion, csp.Nonce(h), ""
+	ins := w.insertion
+	if w.fields&policies == 0 {
+		w.hooks.Inserted(h, "")
+		return ins.Tag
+	}
+	nonce, attributes := csp.Nonce(h), ""
 	if nonce != "" {
 		attributes = ` nonce="` + html.EscapeString(nonce) + `"`
 	}
@@ -118,8 +123,8 @@ func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected func() *In
 		return r, false
 	}
 	if !isCopy {
-		c := *r
-		r = &c
+		w.request = *r
+		r = &w.request
 	}
 	r.Header = maps.Clone(r.Header)
 	if uncompressed {
@@ -133,7 +138,7 @@ func (w *Writer) Prepare(r *http.Request, isCopy, skip bool, expected func() *In
 
 func acceptsHTML(h http.Header) bool {
 	for _, v := range h["Accept"] {
-		if strings.Contains(v, "text/html") {
+		if strings.HasPrefix(v, htmlType) || strings.Contains(v, htmlType) { // browsers send it first
 			return true
 		}
 	}

@@ -92,6 +92,9 @@ func (w *Writer) insert(p []byte) (int, error) {
 	w.phase, w.tail = passing, w.insertion.Tail
 	at := int(w.scan.Offset() - w.sent)
 	w.sent -= int64(len(tag)) // it is not the page's
+	if len(w.held) == 0 && at+len(tag) <= bufferLen {
+		return w.insertInCopy(tag, at, p)
+	}
 	if at <= len(w.held) {
 		w.held = slices.Insert(w.held, at, tag...)
 		return w.sendHeld(p)
@@ -108,6 +111,23 @@ func (w *Writer) insert(p []byte) (int, error) {
 		return n, err
 	}
 	k, err := w.write(p[at:])
+	return n + k, err
+}
+
+// insertInCopy sends p with the tag in its place, as much of it at once as a buffer
+// holds: each write costs net/http more than the copy, and may cost it a chunk.
+func (w *Writer) insertInCopy(tag []byte, at int, p []byte) (int, error) {
+	buf := buffers.Get().(*[bufferLen]byte)
+	defer buffers.Put(buf)
+	n := copy(buf[:], p[:at])
+	n += copy(buf[n:], tag)
+	copied := copy(buf[n:], p[at:])
+	n, err := w.write(buf[:n+copied])
+	n = min(n, max(at, n-len(tag)))
+	if err != nil || n == len(p) {
+		return n, err
+	}
+	k, err := w.write(p[n:])
 	return n + k, err
 }
 

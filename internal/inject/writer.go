@@ -19,13 +19,14 @@ type Writer struct {
 	hooks     Hooks
 	insertion *Insertion
 
-	phase phase
-	ready bool  // BeforeHeader was called
-	sniff bool  // the handler named no type: the first bytes tell
-	head  bool  // the request is a HEAD request
-	cut   bool  // the page's Content-Length was dropped: the bytes must show whether it is whole
-	code  int   // what WriteHeader was called with, 0 if it was not
-	err   error // of BeforeHeader
+	phase  phase
+	ready  bool   // BeforeHeader was called
+	sniff  bool   // the handler named no type: the first bytes tell
+	head   bool   // the request is a HEAD request
+	cut    bool   // the page's Content-Length was dropped: the bytes must show whether it is whole
+	fields fields // of the header, where the response may be a page
+	code   int    // what WriteHeader was called with, 0 if it was not
+	err    error  // of BeforeHeader
 
 	scan     prolog.Scanner
 	held     []byte // read by scan, not yet sent
@@ -44,12 +45,13 @@ type Writer struct {
 	// that of a compressor outside, and not the page's.
 	outerCoding []string
 
-	// header is the header as it was when it would have gone out, while it is
-	// held. headerArray spares most pages an allocation.
-	header      []field
-	headerArray [6]field
+	// header is the header as it was when it would have gone out, while it is held.
+	header []field
 
-	lengthValue [1]string // the new Content-Length, as a slice of our own
+	// lengthValue is the new Content-Length, as a slice of our own, and request the copy
+	// that Prepare makes. They spare an allocation each.
+	lengthValue [1]string
+	request     http.Request
 }
 
 // phase is how far a response is.
@@ -109,7 +111,7 @@ func (w *Writer) decide(code int) {
 	reason := w.cannotInject()
 	if reason == "" {
 		if w.insertion, reason = w.hooks.Insertion(w.Header()); w.insertion != nil {
-			w.phase, w.promised = holding, contentLength(w.Header())
+			w.phase, w.promised = holding, w.contentLength(w.Header())
 			return
 		}
 	}
@@ -230,7 +232,7 @@ func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
 		buf := buffers.Get().(*[bufferLen]byte)
 		defer buffers.Put(buf)
 		for w.phase == fresh || w.isScanning() {
-			k, rerr := src.Read(buf[:])
+			k, rerr := src.Read(buf[:readLen])
 			if k > 0 {
 				k, err = w.Write(buf[:k])
 				n += int64(k)
@@ -255,8 +257,12 @@ func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
 // isScanning reports whether the insertion point is still to be found.
 func (w *Writer) isScanning() bool { return w.phase == holding || w.phase == scanning }
 
-// buffers are for the first bytes of a page that does not come in by Write.
-const bufferLen = 2 << 10
+// buffers are for the first bytes of a page. Of a file fewer are read, because they
+// do not go out by sendfile.
+const (
+	bufferLen = 4 << 10
+	readLen   = 2 << 10
+)
 
 var buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
 

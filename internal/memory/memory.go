@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -133,6 +134,7 @@ func (s *Store) own(data []byte) []byte {
 
 func (s *Store) commit(ctx context.Context, st *stripe, key string, data []byte, expiry time.Time) error {
 	var err error
+	key = strings.Clone(key) // both maps keep it: a token is a part of the whole Cookie line
 	if s.takesCtx {
 		err = s.inner.(scs.CtxStore).CommitCtx(ctx, key, data, expiry)
 	} else {

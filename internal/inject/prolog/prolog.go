@@ -80,6 +80,11 @@ const (
 
 // Scan reads the next bytes of the document and returns the verdict, which is final once it is not [Undecided].
 func (s *Scanner) Scan(p []byte) Verdict {
+	if s.off == 0 {
+		if at := commonHead(p); at > 0 {
+			s.off, s.start, s.verdict = int64(at), int64(at), Insert
+		}
+	}
 	for len(p) > 0 && s.verdict == Undecided {
 		skip := 0
 		switch s.state {

@@ -170,6 +170,7 @@ func TestScanner(t *testing.T) {
 		{"html, solidus in front of a value", `<html a=/"><head>^`},
 		{"html, value missing", `<html a=><head>^`},
 		{"html, value missing after a space", `<html a= ><head>^`},
+		{"html, value after a space", `<!doctype html><html a= b="x><head>^"><head>`},
 		{"html, attributes without spaces", `<html a="b"c='d'e=f><head>^`},
 		{"html, solidus between", `<html/a="b"/><head>^`},
 		{"html, angle in a name", `<html a<b><head>^`},
