@@ -45,7 +45,7 @@ const wake = () => {
 };
 
 const stay = () => {
-	tab.stay = true;
+	tab.stay++;
 	wake();
 };
 
