@@ -547,6 +547,7 @@
   };
   var onPageHide = () => {
     tab.look = true;
+    updateClaimed({});
     hidePage(takesPart());
   };
   var onVisibilityChange = () => page.hidden ? tick() : wake();

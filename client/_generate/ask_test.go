@@ -117,6 +117,27 @@ func TestTabThatDiesWhileItAsks(t *testing.T) {
 	}
 }
 
+// A page that is left while it asks gets no answer. The next page of the tab must not wait for that.
+func TestPageLeftWhileItAsks(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		b.sleep(time.Minute)
+		b.server = func(string, time.Time) reply {
+			b.server = s.serve
+			return reply{delay: -1}
+		}
+		tb.run(`keepalive.look()`)
+		b.sleep(time.Second)
+		require.Len(t, b.asked, 1)
+		tb.run(`dispatchEvent({type: 'pagehide'})`)
+		tb.dead = true
+		next := b.open(page{kind: "back_forward"})
+		b.sleep(time.Second)
+		require.Len(t, b.asked, 2)
+		require.Equal(t, 1, next.count("ping"))
+	})
+}
+
 func TestLockThatIsNeverGivenBack(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.open(page{})
