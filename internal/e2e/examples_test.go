@@ -160,9 +160,8 @@ func testSoftNavigation(t *testing.T, b *webdriver.Browser, example string) {
 		}
 	}
 	require.NotEmpty(t, pings)
-	for i, p := range pings[1:] {
-		require.Greater(t, p.time().Sub(pings[i].time()), exampleIdle*40/100-near, "more than one page sends")
-	}
+	span := pings[len(pings)-1].time().Sub(pings[0].time())
+	require.LessOrEqual(t, len(pings), 2+int(span/(exampleIdle*45/100)), "more than one page sends, or the first answer was late")
 	oneScript()
 
 	// The session is still alive.
@@ -260,7 +259,7 @@ func testDemo(t *testing.T, b *webdriver.Browser) {
 	eventually(t, "the end of the session without keepalive", func() bool { return shows("Signed out after") })
 	time.Sleep(exampleIdle / 2)
 	require.Empty(t, webdriver.Script[string](b, "return document.getElementById('silent').textContent"))
-	require.False(t, readDialog(b).Open)
+	require.Empty(t, readDialog(b).Title, "a dialog of the session with keepalive")
 	webdriver.Script[any](b, "setTimeout(() => document.querySelector('#claim button').click(), 100)")
 	eventually(t, "the claim has arrived", func() bool { return shows("Your claim of 2 words has arrived") })
 }

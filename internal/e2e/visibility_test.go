@@ -12,15 +12,15 @@ import (
 
 // Each timer of a hidden page may be a second late, and a ping takes two or three of them.
 func testHiddenPage(t *testing.T, b *webdriver.Browser) {
-	const idle = 16 * time.Second
 	a := newApp(t, idle, time.Hour)
 	token := a.login(t, b)
 	page, other := b.Window(), b.NewWindow("tab")
-	hide(b, other)
-	ping := a.waitForPosts(t, token, time.Now(), 1)[0]
-
-	show(t, b, page)
-	require.True(t, hiddenAt(b, ping.start), "the page was not in the background")
+	// A ping may have been on its way when the page went into the background.
+	for !slices.ContainsFunc(sentPosts(b), func(p event) bool { return p.Hidden }) {
+		hide(b, other)
+		a.waitForPosts(t, token, time.Now(), 1)
+		show(t, b, page)
+	}
 	waitForEvent(t, b, "keepalive:ping", len(events(b, "keepalive:ping"))+1)
 	require.True(t, a.alive(t, token))
 
@@ -28,16 +28,6 @@ func testHiddenPage(t *testing.T, b *webdriver.Browser) {
 	require.NoError(t, a.sm.Store.Delete(token))
 	show(t, b, page)
 	waitForExpired(t, b)
-}
-
-// hiddenAt reports whether the current page was in the background at a time.
-func hiddenAt(b *webdriver.Browser, at time.Time) bool {
-	for _, e := range slices.Backward(events(b, "visibilitychange")) {
-		if !e.time().After(at) {
-			return e.Hidden
-		}
-	}
-	return false
 }
 
 func testPageVisible(t *testing.T, b *webdriver.Browser) {
@@ -59,9 +49,13 @@ func testPageVisible(t *testing.T, b *webdriver.Browser) {
 	a.waitForEnd(t, token)
 	show(t, b, page)
 	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
+	hidden := 0
 	for _, p := range sentPosts(b) {
-		require.False(t, hiddenAt(b, p.time()) && hiddenAt(b, p.time().Add(-onItsWay)), "the page had been hidden for longer")
+		if p.Hidden {
+			hidden++
+		}
 	}
+	require.LessOrEqual(t, hidden, 2, "a ping may have been on its way each time that the page was hidden")
 }
 
 func testFrozenPage(t *testing.T, b *webdriver.Browser) {
@@ -96,6 +90,7 @@ const trusted = 6 * time.Second
 func testHistory(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour)
 	token := a.login(t, b)
+	stay(t, b) // Firefox does not keep a page whose question is on its way
 	// Left from a script: Marionette's own commands keep pages out of the back/forward cache.
 	webdriver.Script[any](b, "setTimeout(() => location.href = '/favicon.ico', 100)")
 	eventually(t, "the page is left", func() bool { return b.URL() == a.URL+"/favicon.ico" })
@@ -125,6 +120,7 @@ func testLogout(t *testing.T, b *webdriver.Browser) {
 
 // With a short idle timeout each page learns of the logout by its next ping. The tabs must not disturb each other then.
 func testLogoutShortIdle(t *testing.T, b *webdriver.Browser) {
+	const idle = 10 * time.Second // no session must go on here
 	a := newApp(t, idle, time.Hour)
 	a.login(t, b)
 	first, second := b.Window(), b.NewWindow("tab")
