@@ -242,8 +242,8 @@
      * has called keepalive.stop(), or the configuration is wrong.
      */
     stopped: "anonymous" in config,
-    /** The user has asked to stay, whatever the mode says, and got no answer yet. */
-    stay: false,
+    /** How often the user has asked to stay, whatever the mode says, and got no answer yet. */
+    stay: 0,
     /** This tab wants an answer of its own. */
     look: false,
     opened,
@@ -293,7 +293,8 @@
     if (true) console.debug("keepalive:", method, "answered", status, answer);
     if (status === 401 && isOurs) {
       if (isSecond) {
-        tab.stay = tab.look = false;
+        tab.stay = 0;
+        tab.look = false;
         updateClaimed({ gone: sentAt, user: void 0, fails: 0 });
         return;
       }
@@ -313,7 +314,7 @@
         fails: 0
       });
       if (forStay) {
-        tab.stay = false;
+        tab.stay -= forStay;
         noteInput(sentAt);
       }
       const isWantedSince = tab.look && !forLook;
@@ -393,7 +394,7 @@
   };
   var draw = (step, actions2) => {
     const shown = isCancelled || config.user === "" || !takesPart() ? "" : notice;
-    loadedDialogs()?.update({ ...step, notice: shown + (shown === "gone" ? step.reason : ""), pending: tab.stay }, actions2);
+    loadedDialogs()?.update({ ...step, notice: shown + (shown === "gone" ? step.reason : ""), pending: tab.stay > 0 }, actions2);
     return shown;
   };
   var announce = (step, actions2) => {
@@ -521,7 +522,7 @@
     tick();
   };
   var stay = () => {
-    tab.stay = true;
+    tab.stay++;
     wake();
   };
   var look = () => {
@@ -546,6 +547,7 @@
   };
   var onPageHide = () => {
     tab.look = true;
+    updateClaimed({});
     hidePage(takesPart());
   };
   var onVisibilityChange = () => page.hidden ? tick() : wake();

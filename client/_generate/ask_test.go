@@ -117,6 +117,27 @@ func TestTabThatDiesWhileItAsks(t *testing.T) {
 	}
 }
 
+// A page that is left while it asks gets no answer. The next page of the tab must not wait for that.
+func TestPageLeftWhileItAsks(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(page{})
+		b.sleep(time.Minute)
+		b.server = func(string, time.Time) reply {
+			b.server = s.serve
+			return reply{delay: -1}
+		}
+		tb.run(`keepalive.look()`)
+		b.sleep(time.Second)
+		require.Len(t, b.asked, 1)
+		tb.run(`dispatchEvent({type: 'pagehide'})`)
+		tb.dead = true
+		next := b.open(page{kind: "back_forward"})
+		b.sleep(time.Second)
+		require.Len(t, b.asked, 2)
+		require.Equal(t, 1, next.count("ping"))
+	})
+}
+
 func TestLockThatIsNeverGivenBack(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.open(page{})
@@ -214,19 +235,34 @@ func TestServerThatGivesNoTime(t *testing.T) {
 }
 
 // What is wanted while an older question is on its way gets an answer of its own.
-func TestLookDuringAPing(t *testing.T) {
-	each(t, func(t *testing.T, b *browser, s *session) {
-		b.server = func(method string, at time.Time) reply {
-			r := s.serve(method, at)
-			r.delay = 2 * time.Second
-			return r
-		}
-		tb := b.open(page{})
-		b.sleep(10*time.Minute + 500*time.Millisecond)
-		require.Equal(t, []string{"POST"}, b.methods())
-		s.out = true
-		tb.run(`dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`)
-		b.sleep(10 * time.Second)
-		require.Equal(t, 1, tb.count("expired"))
-	})
+func TestWishDuringAQuestion(t *testing.T) {
+	for _, test := range []struct{ name, first, wish string }{
+		{name: "a look during a ping", wish: `dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`},
+		{name: "stay during a ping", wish: `keepalive.stay()`},
+		{name: "stay during a look", first: `keepalive.look()`, wish: `keepalive.stay()`},
+		{name: "stay during that of another stay", first: `keepalive.stay()`, wish: `keepalive.stay()`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *browser, s *session) {
+				b.server = func(method string, at time.Time) reply {
+					r := s.serve(method, at)
+					r.delay = 2 * time.Second
+					return r
+				}
+				tb := b.open(page{})
+				b.sleep(9 * time.Minute)
+				if test.first != "" {
+					tb.run(test.first)
+				} else {
+					b.sleep(time.Minute)
+				}
+				b.sleep(500 * time.Millisecond)
+				require.Len(t, b.asked, 1)
+				s.out = true
+				tb.run(test.wish)
+				b.sleep(10 * time.Second)
+				require.Equal(t, 1, tb.count("expired"))
+			})
+		})
+	}
 }

@@ -70,7 +70,8 @@ const request = async (method, tick, halt, isSecond) => {
 	// What stands in front of the server says 401 and 403 too, and means something else.
 	if (status === 401 && isOurs) {
 		if (isSecond) {
-			tab.stay = tab.look = false;
+			tab.stay = 0;
+			tab.look = false;
 			updateClaimed({ gone: sentAt, user: undefined, fails: 0 });
 			return;
 		}
@@ -91,7 +92,7 @@ const request = async (method, tick, halt, isSecond) => {
 			fails: 0,
 		});
 		if (forStay) {
-			tab.stay = false;
+			tab.stay -= forStay; // what was asked for since gets an answer of its own
 			noteInput(sentAt);
 		}
 		const isWantedSince = tab.look && !forLook;

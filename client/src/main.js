@@ -16,7 +16,7 @@ import { page } from './dom.js';
 import { announce, draw, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
 import { isComeback, pageRequestedAt } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
-import { readRecord, savePageLoad, saveUser, writeRecord } from './record.js';
+import { readRecord, savePageLoad, saveUser, updateClaimed, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
 import { MAX_SLEEP } from './times.js';
 
@@ -45,7 +45,7 @@ const wake = () => {
 };
 
 const stay = () => {
-	tab.stay = true;
+	tab.stay++;
 	wake();
 };
 
@@ -87,6 +87,7 @@ const halt = (reason) => {
 const onPageHide = () => {
 	// For when it comes back: somebody may have signed out meanwhile, and visibilitychange may precede pageshow.
 	tab.look = true;
+	updateClaimed({}); // or the next page would wait for an answer that nobody gets
 	hidePage(takesPart());
 };
 

@@ -65,7 +65,7 @@ const dispatchNotice = ({ end, reason }) => {
 export const draw = (step, actions) => {
 	// Guests see no dialogs. A listener may have called keepalive.stop().
 	const shown = isCancelled || config.user === '' || !takesPart() ? '' : notice;
-	loadedDialogs()?.update({ ...step, notice: shown + (shown === 'gone' ? step.reason : ''), pending: tab.stay }, actions);
+	loadedDialogs()?.update({ ...step, notice: shown + (shown === 'gone' ? step.reason : ''), pending: tab.stay > 0 }, actions);
 	return shown;
 };
 

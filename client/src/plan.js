@@ -13,7 +13,7 @@ import { CLOCK_TOLERANCE, FRESH, LAST_LOOKS, LONGEST_REQUEST, MAX_SLEEP, ROUNDIN
  * @property {number} opened when this page was requested, or opened where it may be from a cache
  * @property {number} [woken] when the user or the network last came back; 0 for never
  * @property {number} [input] when somebody last used this page; 0 for never
- * @property {boolean} [stay] the user has asked to stay, and got no answer yet
+ * @property {number} [stay] how often the user has asked to stay, and got no answer yet
  * @property {boolean} [look] an answer is wanted in this tab
  * @property {number} rand 0 to 1, one number for the page's life
  *

@@ -16,8 +16,8 @@ export const tab = {
 	 * has called keepalive.stop(), or the configuration is wrong.
 	 */
 	stopped: 'anonymous' in config,
-	/** The user has asked to stay, whatever the mode says, and got no answer yet. */
-	stay: false,
+	/** How often the user has asked to stay, whatever the mode says, and got no answer yet. */
+	stay: 0,
 	/** This tab wants an answer of its own. */
 	look: false,
 	opened,

@@ -46,7 +46,7 @@ const scriptedInput = `
 	for (const element of document.querySelectorAll('input, iframe')) element.remove()`
 
 func testNobodyActive(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, idle, time.Hour, userActive)
+	a := newApp(t, shortIdle, time.Hour, userActive)
 	b.Navigate(a.URL + "/page") // without a session
 	b.Point(100, 100, false)
 	waitForEvent(t, b, "input", 1) // or it may come to the next page
@@ -83,7 +83,6 @@ func lastInput(t *testing.T, sent event) time.Time {
 }
 
 func testUserActive(t *testing.T, b *webdriver.Browser) {
-	const idle = 12 * time.Second // a ping gains less here: what is left counts from the last input
 	a := newApp(t, idle, time.Hour, userActive)
 	token := a.login(t, b)
 	page, other := b.Window(), b.NewWindow("tab")
@@ -134,7 +133,7 @@ func requireCountedFromInput(t *testing.T, ping request, idle time.Duration) {
 
 // The tabs that are left know of the input in one that has gone.
 func testInputInAnotherTab(t *testing.T, b *webdriver.Browser) {
-	const idle = 20 * time.Second // so that no ping comes before the tab has gone
+	const idle = 30 * time.Second // so that no ping comes before the tab has gone
 	a := newApp(t, idle, time.Hour, userActive)
 	token := a.login(t, b)
 	first, second := b.Window(), b.NewWindow("tab")
@@ -170,9 +169,13 @@ func testUnattended(t *testing.T, b *webdriver.Browser) {
 	a.waitForEnd(t, token)
 	inputs := events(b, "input")
 	last := inputs[len(inputs)-1].time()
+	late := 0
 	for _, p := range sentPosts(b) {
 		require.Empty(t, p.Body, "the idle timeout counts from the ping")
-		require.Less(t, p.time().Sub(last), unattended+onItsWay)
+		if p.time().Sub(last) > unattended {
+			late++
+		}
 	}
+	require.LessOrEqual(t, late, 1, "a ping may have been on its way")
 	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
 }

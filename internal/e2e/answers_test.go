@@ -117,27 +117,22 @@ func testFocusAfterFailures(t *testing.T, b *webdriver.Browser) {
 	a.login(t, b)
 	a.answerPings(http.StatusForbidden, nil, "")
 	webdriver.Script[any](b, "keepalive.stay()")
-	eventually(t, "two attempts, and their answers", func() bool {
-		const waits = "const {failing, ask, until} = keepalive.state; return failing && !ask && until > Date.now() + 2000"
-		return len(sentPosts(b)) == 2 && webdriver.Script[bool](b, waits)
-	})
-	a.front.Store(nil)
-	next := time.UnixMilli(webdriver.AsyncScript[int64](b, `
+	eventually(t, "two attempts", func() bool { return len(sentPosts(b)) >= 2 })
+	require.True(t, webdriver.AsyncScript[bool](b, `
 		const done = arguments[0];
 		const wait = () => {
 			const { failing, ask, until } = keepalive.state;
-			if (failing && !ask && until > Date.now() + 2000) {
+			const pause = until - Date.now();
+			if (failing && !ask && pause > 2000 && pause < 30000) { // more is for an attempt that is on its way
 				dispatchEvent(new Event('focus'));
-				done(Math.floor(until));
+				done(keepalive.state.ask === 'POST' || keepalive.state.until < until);
 			} else {
 				setTimeout(wait, 10);
 			}
 		};
-		wait();`))
+		wait();`), "it waits as long as before")
+	a.front.Store(nil)
 	waitForEvent(t, b, "keepalive:ping", 1)
-	posts := sentPosts(b)
-	require.Len(t, posts, 3)
-	require.True(t, posts[2].time().Before(next), "it waited")
 }
 
 // slowness is longer than the shortest time that pages wait for an answer.
@@ -146,13 +141,15 @@ const slowness = 12 * time.Second
 func testSlowServer(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, 2*time.Minute, time.Hour)
 	a.login(t, b)
+	stay(t, b)
+	answers := len(events(b, "keepalive:ping"))
 	a.setFront(func(w http.ResponseWriter, r *http.Request, app http.Handler) {
 		time.Sleep(slowness)
 		app.ServeHTTP(w, r)
 	})
 	sent := time.Now()
 	webdriver.Script[any](b, "keepalive.stay()")
-	waitForEvent(t, b, "keepalive:ping", 1)
+	waitForEvent(t, b, "keepalive:ping", answers+1)
 	require.Greater(t, time.Since(sent), slowness)
 	require.Len(t, a.pings(sent), 1)
 }
@@ -222,7 +219,9 @@ func testSandbox(t *testing.T, b *webdriver.Browser) {
 		return len(lines) > 1
 	})
 	require.Equal(t, []string{"tags: 1", "undefined"}, lines)
-	require.Empty(t, a.pings(since))
+	for _, p := range a.pings(since) { // one of the page before may have been on its way
+		require.NotEqual(t, "null", p.header.Get("Origin"), "the frame pings")
+	}
 	if b.Engine == webdriver.Chromium {
 		require.Empty(t, b.Console())
 	}
@@ -240,8 +239,7 @@ func testSrcdoc(t *testing.T, b *webdriver.Browser) {
 		document.body.append(frame);`)
 	since := time.Now()
 	a.waitForPosts(t, token, since, 2)
-	posts := a.posts(since)
-	require.Greater(t, posts[1].start.Sub(posts[0].start), shortIdle*35/100, "each asks for itself")
 	require.Equal(t, "object", webdriver.Script[string](b, "return typeof frames[0].keepalive"))
+	require.True(t, webdriver.Script[bool](b, "return keepalive.state.end === frames[0].keepalive.state.end"), "each asks for itself")
 	require.Empty(t, linesOfOurs(b))
 }

@@ -244,6 +244,15 @@ func (a *app) prolong(header http.Header) {
 	}
 }
 
+// expire lets a session end at a time, unless something extends it.
+func (a *app) expire(t *testing.T, token string, at time.Time) {
+	t.Helper()
+	data, found, err := a.sm.Store.Find(token)
+	require.NoError(t, err)
+	require.True(t, found, "the session has ended")
+	require.NoError(t, a.sm.Store.Commit(token, data, at))
+}
+
 // expiry asks the store when the session ends if nothing extends it.
 func (a *app) expiry(t *testing.T, token string) time.Time {
 	t.Helper()

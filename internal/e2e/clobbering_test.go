@@ -101,7 +101,7 @@ func testClobbering(t *testing.T, b *webdriver.Browser) {
 			since := time.Now()
 			kept, token := openClobbered(t, b, test.html, keepalive.KeepPage)
 			kept.waitForPosts(t, token, since, 1)
-			require.NotEmpty(t, kept.requests("/keepalive/here", since))
+			eventually(t, "presence", func() bool { return len(kept.requests("/keepalive/here", since)) > 0 })
 			kept.end(t, b, token)
 			require.Equal(t, ourDialog{"You have been signed out", []string{kept.URL + "/login"}, false}, waitForOurDialog(t, b))
 

@@ -21,7 +21,7 @@ import (
 
 const (
 	// idle is the idle timeout that most tests use. The script pings at about half of it.
-	idle = 10 * time.Second
+	idle = 16 * time.Second
 	// longIdle is for tests in which no ping may come by itself.
 	longIdle = 20 * time.Minute
 	// patience is how long a test waits for what must happen. It only ends what hangs.

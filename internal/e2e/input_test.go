@@ -24,11 +24,10 @@ type inputTest struct {
 	name    string
 	engines string // that have it; "" for all
 	setUp   func(b *webdriver.Browser)
-	input   func(b *webdriver.Browser, i int) // happens each second
+	input   func(b *webdriver.Browser, i int) // happens again and again
 }
 
-// runInputTests lets each session live for longer than its idle timeout by input, and then end, while its page stays open.
-// Each has a window of its own: WebKit's driver gets stuck when the mouse presses on a frame in a second tab.
+// runInputTests lets each page extend its session by input, and the session then end, while the page stays open. Each has a window of its own: WebKit's driver gets stuck when the mouse presses on a frame in a second tab.
 func runInputTests(t *testing.T, b *webdriver.Browser, tests []inputTest) {
 	type session struct{ name, window, token string }
 	apps := map[session]*app{}
@@ -37,19 +36,31 @@ func runInputTests(t *testing.T, b *webdriver.Browser, tests []inputTest) {
 			continue
 		}
 		t.Log(test.name)
-		a := newApp(t, idle, time.Hour, userActive, func(c *keepalive.Config) {
+		a := newApp(t, shortIdle, time.Hour, userActive, func(c *keepalive.Config) {
 			c.Skip = func(r *http.Request) bool { return r.URL.RawQuery == "plain" }
 		})
+		a.lasts = true
 		window := b.NewWindow("window")
 		b.SwitchTo(window)
 		token := a.login(t, b)
 		test.setUp(b)
-		for i, ready := 0, time.Now(); time.Since(ready) < idle+2*time.Second; i++ {
+		ready, i := time.Now(), 0
+		eventually(t, "two pings that report "+test.name, func() bool {
 			test.input(b, i)
-			a.staysAlive(t, token, time.Second)
-		}
-		require.NotEmpty(t, a.posts(time.Time{}), test.name)
+			i++
+			time.Sleep(time.Second / 2)
+			reports := 0
+			for _, p := range a.posts(ready) {
+				if p.end.Add(-inactivity(t, p.body)).After(ready) {
+					reports++
+				}
+			}
+			return reports >= 2
+		})
 		apps[session{test.name, window, token}] = a
+	}
+	for s, a := range apps {
+		a.expire(t, s.token, time.Now().Add(shortIdle))
 	}
 	for s, a := range apps {
 		t.Log(s.name)

@@ -35,12 +35,13 @@ func TestKilledBrowsers(t *testing.T) {
 		return counts.Sessions
 	}
 	var lastLogin time.Time
-	for i, engine := range webdriver.Engines {
+	for _, engine := range webdriver.Engines {
 		t.Run(string(engine), func(t *testing.T) {
 			b := webdriver.Start(t, engine) // until the end of this function
+			before := sessions()
 			lastLogin = time.Now()
 			a.login(t, b)
-			eventually(t, "the page is there", func() bool { return sessions() == i+1 })
+			eventually(t, "the page is there", func() bool { return sessions() == before+1 })
 			if engine == webdriver.Chromium {
 				b.Crash()
 			}

@@ -24,15 +24,14 @@ func testPolicies(t *testing.T, b *webdriver.Browser) {
 			b := b.For(t)
 			a := newApp(t, longIdle, time.Hour)
 			b.Navigate(a.URL + "/login?policy=" + url.QueryEscape(test.policy))
-			webdriver.Script[any](b, "keepalive.stay()")
-			waitForEvent(t, b, "keepalive:ping", 1)
+			stay(t, b)
 			require.Empty(t, b.Console())
 		})
 	}
 }
 
 func testBlockingPolicy(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, idle, time.Hour)
+	a := newApp(t, shortIdle, time.Hour)
 	b.Navigate(a.URL + "/login?policy=" + url.QueryEscape("default-src 'none'; script-src 'self'; img-src 'self'"))
 	webdriver.Script[any](b, "keepalive.stay()")
 	var console []string
@@ -41,7 +40,7 @@ func testBlockingPolicy(t *testing.T, b *webdriver.Browser) {
 		// Chromium's driver quotes each word.
 		return strings.Contains(strings.ReplaceAll(strings.Join(console, "\n"), `"`, ""), "keepalive stopped: connect-src")
 	})
-	time.Sleep(idle) // two intervals
+	time.Sleep(shortIdle) // two intervals
 	console = append(console, b.Console()...)
 	require.LessOrEqual(t, len(console), 3, "%q", console)
 	require.Empty(t, a.pings(time.Time{}))

@@ -10,7 +10,7 @@ import (
 
 const (
 	// near allows for the moment between two readings of a clock.
-	near = 100 * time.Millisecond
+	near = 300 * time.Millisecond
 	// onItsWay is how long a ping may take from the decision to ask until it is sent.
 	onItsWay = 3 * time.Second
 )
@@ -67,6 +67,18 @@ func waitForEvent(t *testing.T, b *webdriver.Browser, name string, n int) event 
 	t.Helper()
 	eventually(t, name, func() bool { return len(events(b, name)) >= n })
 	return events(b, name)[n-1]
+}
+
+// stay calls keepalive.stay() in the current page and waits for its answer, not for that of a question before it. Then no
+// question is on its way, and none is wanted.
+func stay(t *testing.T, b *webdriver.Browser) {
+	t.Helper()
+	before := webdriver.Script[int](b, "keepalive.stay(); return recorded.filter(({ method }) => method === 'POST').length")
+	eventually(t, "the answer to stay()", func() bool {
+		return webdriver.Script[bool](b, `
+			const questions = recorded.filter(({ name }) => name === 'sent' || name === 'keepalive:ping');
+			return questions.at(-1)?.name === 'keepalive:ping' && questions.filter(({ method }) => method === 'POST').length > arguments[0]`, before)
+	})
 }
 
 // waitForExpired waits for keepalive:expired in the current page and returns it. It must come once only.

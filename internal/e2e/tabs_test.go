@@ -43,7 +43,7 @@ func openTabs(b *webdriver.Browser, a *app, more int) (tabs []string) {
 // However slow the machine is, ten pages together must not ask more often, or twice as often without Web Locks.
 func testTenTabs(t *testing.T, b *webdriver.Browser, locks bool) {
 	const (
-		watched = 3 * idle
+		watched = 2 * idle
 		late    = 3 * time.Second // that the first ping was on its way
 		most    = 1 + int((watched+late)/(idle*45/100))
 	)

@@ -85,6 +85,11 @@ func showView(t *testing.T, b *webdriver.Browser, v view) dialog {
 	return waitForDialog(t, b)
 }
 
+// drawView shows a view in a page whose dialogs are loaded, and reads the dialog before the time changes it.
+func drawView(b *webdriver.Browser, v view) dialog {
+	return webdriver.Script[dialog](b, "{"+showDialog+"}"+dialogScript, v)
+}
+
 // middleOf is the middle of what has a part's name.
 func middleOf(b *webdriver.Browser, part string) image.Point {
 	return webdriver.Script[image.Point](b, `
@@ -125,24 +130,24 @@ var otherScripts = []struct {
 	{name: "nothing", holds: "true"},
 	{
 		name: "focus-trap", libraries: focusTrap, holds: "!left && trap.active",
-		before: makeForm + `window.trap = focusTrap.createFocusTrap(box, {onDeactivate: () => left++}); trap.activate()`,
+		before: makeForm + `window.trap = focusTrap.createFocusTrap(box, {onDeactivate: () => window.left++}); trap.activate()`,
 	},
 	{
 		name: "focus-trap afterwards", libraries: focusTrap, holds: "!left && trap.active",
-		after: makeForm + `window.trap = focusTrap.createFocusTrap(box, {onDeactivate: () => left++}); trap.activate()`,
+		after: makeForm + `window.trap = focusTrap.createFocusTrap(box, {onDeactivate: () => window.left++}); trap.activate()`,
 	},
 	{
 		name: "Bootstrap's modal", libraries: bootstrap, holds: "!left && document.querySelector('.modal.show')",
 		before: makeForm + `
 			box.outerHTML = '<div class=modal id=box tabindex=-1><div class=modal-dialog><div class=modal-content><input id=second></div></div></div>';
-			document.getElementById('box').addEventListener('hide.bs.modal', () => left++);
+			document.getElementById('box').addEventListener('hide.bs.modal', () => window.left++);
 			new bootstrap.Modal('#box').show()`,
 	},
 	{
 		name: "Headless UI's dialog", libraries: headlessUI, holds: "!left && document.querySelector('[data-headlessui-portal] input')",
 		before: makeForm + `
 			const {Dialog} = exports, e = React.createElement;
-			ReactDOM.createRoot(box).render(e(Dialog, {open: true, onClose: () => left++}, e(Dialog.Panel, null, e('input', {id: 'second'}))))`,
+			ReactDOM.createRoot(box).render(e(Dialog, {open: true, onClose: () => window.left++}, e(Dialog.Panel, null, e('input', {id: 'second'}))))`,
 	},
 	{
 		name: "inert", holds: "true",

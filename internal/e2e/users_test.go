@@ -33,14 +33,13 @@ func testAnotherUser(t *testing.T, b *webdriver.Browser) {
 		b.SwitchTo(second)
 		b.Navigate(a.URL + "/login?user=" + user)
 		b.SwitchTo(first)
-		// An answer of its own comes after what the other tab knows.
-		n := len(events(b, "keepalive:ping"))
-		webdriver.Script[any](b, "keepalive.stay()")
-		waitForEvent(t, b, "keepalive:ping", n+1)
+		stay(t, b) // an answer of its own comes after what the other tab knows
 	}
 	requireOtherUser := func(is bool, times int) {
 		t.Helper()
-		require.Equal(t, is, webdriver.Script[bool](b, "return keepalive.state.otherUser"))
+		eventually(t, "the page knows the user", func() bool {
+			return is == webdriver.Script[bool](b, "return keepalive.state.otherUser") && len(events(b, "keepalive:user")) >= times
+		})
 		require.Len(t, events(b, "keepalive:user"), times)
 		require.Empty(t, events(b, "keepalive:expired"))
 	}
@@ -61,8 +60,7 @@ func testAnotherUser(t *testing.T, b *webdriver.Browser) {
 
 	// Whoever loads the page again has Bob's.
 	b.Navigate(a.URL + "/page")
-	webdriver.Script[any](b, "keepalive.stay()")
-	waitForEvent(t, b, "keepalive:ping", 1)
+	stay(t, b)
 	requireOtherUser(false, 0)
 	require.NotEqual(t, stamp, webdriver.Script[string](b, "return keepalive.user"))
 }
@@ -76,8 +74,7 @@ func testGuest(t *testing.T, b *webdriver.Browser) {
 	b.SwitchTo(other)
 	b.Navigate(a.URL + "/login?user=Ann")
 	b.SwitchTo(page)
-	webdriver.Script[any](b, "keepalive.stay()")
-	waitForEvent(t, b, "keepalive:ping", 1)
+	stay(t, b)
 	require.Empty(t, events(b, "keepalive:user"), "she has signed in herself")
 
 	require.NoError(t, a.sm.Store.Delete(a.token(t, b)))

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,15 +13,15 @@ import (
 
 // Each timer of a hidden page may be a second late, and a ping takes two or three of them.
 func testHiddenPage(t *testing.T, b *webdriver.Browser) {
-	const idle = 16 * time.Second
 	a := newApp(t, idle, time.Hour)
 	token := a.login(t, b)
 	page, other := b.Window(), b.NewWindow("tab")
-	hide(b, other)
-	ping := a.waitForPosts(t, token, time.Now(), 1)[0]
-
-	show(t, b, page)
-	require.True(t, hiddenAt(b, ping.start), "the page was not in the background")
+	// A ping may have been on its way when the page went into the background.
+	for !slices.ContainsFunc(sentPosts(b), func(p event) bool { return p.Hidden }) {
+		hide(b, other)
+		a.waitForPosts(t, token, time.Now(), 1)
+		show(t, b, page)
+	}
 	waitForEvent(t, b, "keepalive:ping", len(events(b, "keepalive:ping"))+1)
 	require.True(t, a.alive(t, token))
 
@@ -30,18 +31,9 @@ func testHiddenPage(t *testing.T, b *webdriver.Browser) {
 	waitForExpired(t, b)
 }
 
-// hiddenAt reports whether the current page was in the background at a time.
-func hiddenAt(b *webdriver.Browser, at time.Time) bool {
-	for _, e := range slices.Backward(events(b, "visibilitychange")) {
-		if !e.time().After(at) {
-			return e.Hidden
-		}
-	}
-	return false
-}
-
 func testPageVisible(t *testing.T, b *webdriver.Browser) {
-	a := newApp(t, idle, time.Hour, func(c *keepalive.Config) { c.Mode = keepalive.PageVisible })
+	a := newApp(t, shortIdle, time.Hour, func(c *keepalive.Config) { c.Mode = keepalive.PageVisible })
+	a.lasts = true
 	token := a.login(t, b)
 	page, other := b.Window(), b.NewWindow("tab")
 	b.SwitchTo(page)
@@ -50,18 +42,23 @@ func testPageVisible(t *testing.T, b *webdriver.Browser) {
 	}
 
 	hide(b, other)
-	a.staysAlive(t, token, idle/5)
+	time.Sleep(shortIdle) // when a ping is due
 	again := time.Now()
 	show(t, b, page)
 	a.waitForPosts(t, token, again, 1)
 
 	hide(b, other)
+	a.expire(t, token, time.Now().Add(shortIdle))
 	a.waitForEnd(t, token)
 	show(t, b, page)
 	require.Equal(t, "idle", waitForExpired(t, b).Detail.Reason)
+	hidden := 0
 	for _, p := range sentPosts(b) {
-		require.False(t, hiddenAt(b, p.time()) && hiddenAt(b, p.time().Add(-onItsWay)), "the page had been hidden for longer")
+		if p.Hidden {
+			hidden++
+		}
 	}
+	require.LessOrEqual(t, hidden, 2, "a ping may have been on its way each time that the page was hidden")
 }
 
 func testFrozenPage(t *testing.T, b *webdriver.Browser) {
@@ -92,17 +89,40 @@ func testSuspended(t *testing.T, b *webdriver.Browser, suspend, resume func()) {
 // trusted is longer than a page that is shown again trusts its last answer.
 const trusted = 6 * time.Second
 
+// comeBack lets the current page leave, and goes back to it. It reports whether the browser has kept the page as it was left,
+// which no engine promises. Firefox does not while a question is on its way.
+func comeBack(t *testing.T, b *webdriver.Browser, leave string, left func()) (isKept bool) {
+	t.Helper()
+	path := webdriver.Script[string](b, "return location.pathname")
+	// By a script: Marionette's own commands keep pages out of the back/forward cache.
+	webdriver.Script[any](b, "window.isKept = true; setTimeout(() => {"+leave+"}, 100)")
+	// Not by the address, which may be that of a page that has not come yet.
+	const isAt = "return document.readyState === 'complete' && (location.pathname === arguments[0]) === arguments[1]"
+	eventually(t, "the page is left", func() bool { return webdriver.Script[bool](b, isAt, path, false) })
+	left()
+	var tried time.Time
+	eventually(t, "the page is back", func() bool {
+		isBack := strings.HasSuffix(b.URL(), path)
+		if !isBack && time.Since(tried) > 20*time.Second { // Firefox forgets one now and then
+			webdriver.Script[any](b, "if (location.pathname !== arguments[0]) setTimeout(() => history.back(), 100)", path)
+			tried = time.Now()
+		}
+		return isBack && webdriver.Script[bool](b, isAt, path, true)
+	})
+	return webdriver.Script[bool](b, "return !!window.isKept")
+}
+
 // With a long idle timeout the page pings only because it is shown again.
 func testHistory(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour)
-	token := a.login(t, b)
-	// Left from a script: Marionette's own commands keep pages out of the back/forward cache.
-	webdriver.Script[any](b, "setTimeout(() => location.href = '/favicon.ico', 100)")
-	eventually(t, "the page is left", func() bool { return b.URL() == a.URL+"/favicon.ico" })
-	require.NoError(t, a.sm.Store.Delete(token))
-	time.Sleep(trusted)
-	webdriver.Script[any](b, "setTimeout(() => history.back(), 100)")
-	eventually(t, "the page is back", func() bool { return b.URL() == a.URL+"/login" })
+	eventually(t, "the browser keeps the page", func() bool {
+		token := a.login(t, b)
+		stay(t, b)
+		return comeBack(t, b, "location.href = '/favicon.ico'", func() {
+			require.NoError(t, a.sm.Store.Delete(token))
+			time.Sleep(trusted)
+		})
+	})
 	require.True(t, waitForEvent(t, b, "pageshow", 2).Persisted)
 	waitForExpired(t, b)
 }
@@ -125,6 +145,7 @@ func testLogout(t *testing.T, b *webdriver.Browser) {
 
 // With a short idle timeout each page learns of the logout by its next ping. The tabs must not disturb each other then.
 func testLogoutShortIdle(t *testing.T, b *webdriver.Browser) {
+	const idle = 10 * time.Second // no session must go on here
 	a := newApp(t, idle, time.Hour)
 	a.login(t, b)
 	first, second := b.Window(), b.NewWindow("tab")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,13 +150,15 @@ func testTabs(t *testing.T, b *webdriver.Browser, url string) {
 	require.Equal(t, "yes", webdriver.Script[string](b, "return localStorage.shared"))
 	shown := webdriver.Script[string](b, visibility)
 	b.SwitchTo(first)
-	require.Equal(t, "visible", webdriver.Script[string](b, visibility))
+	eventually(t, func() bool { return webdriver.Script[string](b, visibility) == "visible" })
 	if b.Engine == webdriver.WebKit { // its driver leaves a new tab behind the first, wherever commands go
 		require.Equal(t, "hidden", shown)
 		require.Empty(t, webdriver.Script[[]string](b, "return seen"))
 	} else {
 		require.Equal(t, "visible", shown)
-		require.Equal(t, []string{"hidden", "visible"}, webdriver.Script[[]string](b, "return seen"))
+		eventually(t, func() bool {
+			return slices.Equal([]string{"hidden", "visible"}, webdriver.Script[[]string](b, "return seen"))
+		})
 	}
 	b.SwitchTo(second)
 	b.CloseWindow()
