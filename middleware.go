@@ -54,7 +54,7 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.Header().Add("Vary", "Cookie")
 	if m.isStateless(r) {
-		next.ServeHTTP(w, r.WithContext(m.withMark(m.sessions.withoutSession(r.Context()))))
+		next.ServeHTTP(w, r.WithContext(m.marked(m.sessions.withoutSession(r.Context()))))
 		return
 	}
 	c, err := m.sessions.load(r)
@@ -63,7 +63,7 @@ func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.
 		m.cfg.ErrorFunc(w, r, err)
 		return
 	}
-	r = r.WithContext(m.withMark(c))
+	r = r.WithContext(m.marked(c))
 	res := &response{m: m, r: r, loaded: c}
 	res.passive = c.token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
 	if m.injects(w) { // an Inject outside
@@ -105,11 +105,11 @@ func (m *Manager) isStateless(r *http.Request) bool {
 // this Config.Path that runs further out.
 type contextMark string
 
-// withMark returns ctx with a mark by which a second LoadAndSave or Inject
-// further in knows that one has run, also behind a writer that cannot be
-// unwrapped.
-func (m *Manager) withMark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, m.mark, m)
+// marked returns c with a mark by which a second LoadAndSave or Inject further in
+// knows that one has run, also behind a writer that cannot be unwrapped.
+func (m *Manager) marked(c *sessionContext) context.Context {
+	c.mark, c.marked = m.mark, m
+	return c
 }
 
 // ranBefore reports whether LoadAndSave runs further out. Another Manager with the

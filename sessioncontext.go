@@ -17,6 +17,7 @@ import (
 type sessionContext struct {
 	context.Context // of the request
 	sessions        *sessions
+	mark, marked    any // a key of the context and its value
 
 	// What follows is of the session that was loaded, and zero where there is none.
 
@@ -60,6 +61,8 @@ func (c *sessionContext) Value(key any) any {
 		return c.inner.Value(key)
 	case requestKey{c.sessions.manager}:
 		return c
+	case c.mark:
+		return c.marked
 	}
 	return c.Context.Value(key)
 }

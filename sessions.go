@@ -223,13 +223,21 @@ func isToken(s string) bool {
 	if len(s) != 43 {
 		return false
 	}
-	for _, c := range []byte(s) {
-		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+	for i := range len(s) {
+		if !inTokens[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// inTokens tells of each byte whether it can stand in a token.
+var inTokens = func() (in [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		in[c] = true
+	}
+	return in
+}()
 
 // key returns the name under which the store keeps a token's session.
 func (s *sessions) key(token string) string {
