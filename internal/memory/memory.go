@@ -231,24 +231,6 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte, expiry tim
 	return true, s.commit(ctx, st, key, data, expiry)
 }
 
-// ReplaceData stores data in place of a live session with the idle timeout full,
-// and leaves its expiry as it is, as SwapOf does with a zero one.
-func (s *Store) ReplaceData(ctx context.Context, key string, data []byte, full time.Duration) (expiry time.Time, found bool, err error) {
-	st, err := s.lock(ctx, key)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	defer st.unlock()
-	_, expiry, _, found, err = s.findLocked(ctx, st, key)
-	if err != nil || !found {
-		return time.Time{}, false, err
-	}
-	if expiry, err = s.keptExpiry(expiry, data, full); err != nil {
-		return time.Time{}, false, err
-	}
-	return expiry, true, s.commit(ctx, st, key, data, expiry)
-}
-
 // Expiry implements keepalive.Store. It returns the zero time for a session whose
 // expiry is not known: this process has not written it yet, or another one has
 // extended it since.
