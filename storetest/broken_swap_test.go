@@ -129,7 +129,7 @@ var brokenSwaps = []brokenStore{
 			}
 			return current, found, err
 		}
-	}, "Swap/other data; random merges/Touch"},
+	}, "Swap/other data"},
 
 	{"Swap sets the expiry also where the data is another", func(f *faulty, m memory) {
 		f.swap = func(ctx context.Context, key string, old, data []byte, expiry time.Time) ([]byte, bool, error) {

@@ -247,7 +247,7 @@ func (x session) swap(st keepalive.Store, old []byte, expiry time.Time) error {
 // has changed. It returns whether it has written; else the session has gone.
 func (x session) merge(ctx context.Context, st keepalive.Store, old []byte, expiry time.Time, change func(current []byte) ([]byte, error)) (bool, error) {
 	sw, _ := as[swapper](st)
-	for range 1000 {
+	for range 20 { // each time another one has succeeded, and there are fewer
 		data, err := change(old)
 		if err != nil {
 			return false, err
