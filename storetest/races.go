@@ -318,7 +318,7 @@ func randomRounds(t *testing.T, s subject, round func(k kind) error) {
 			t.Fatalf("KEEPALIVE_ROUNDS is %q, not a number of rounds", v)
 		}
 	}
-	cases := 2*len(hazards) - 1
+	cases := 2*len(hazards) - 1 // all are also beside merges, but "look"
 	rounds := (total + cases - 1) / cases
 	broken := 0
 	for i := range rounds {

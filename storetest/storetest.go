@@ -40,7 +40,7 @@ import (
 )
 
 // Run tests a store. Each case is a subtest, and prints why it matters when it
-// fails. With an in-memory store it takes about five seconds.
+// fails. With an in-memory store it takes about six seconds.
 //
 // newStore returns a store for one case and registers its clean-up with
 // t.Cleanup. It is called twice for each case, with the same t. Where the second
@@ -95,10 +95,10 @@ const (
 )
 
 // kind is a size and a codec of sessions. A store must not depend on either, so
-// there is a codec whose deadline can be read from the beginning of the data alone,
-// as scs's, and one whose can't. scs's data begins with numbers of types, which each
-// program gives out in its own order, and with descriptions of the types of its
-// values. The largest sessions just fit into a BLOB of MySQL.
+// there are two codecs: one whose deadline can be read from the beginning of the
+// data alone, as keepalive does with scs's, and one whose can't. Before the deadline,
+// scs's has numbers of types, which each program gives out in its own order, and may
+// describe types of the app. The largest sessions just fit into a BLOB of MySQL.
 type kind struct {
 	name string
 	codec
@@ -278,7 +278,7 @@ func (x session) touch(st keepalive.Store, idle time.Duration) (time.Time, error
 	case !found:
 		return expiry, errors.New("a live session is gone according to Touch")
 	case expiry.After(x.deadline):
-		return expiry, fmt.Errorf("Touch's answer is %v past the deadline", expiry.Sub(x.deadline))
+		return expiry, fmt.Errorf("the answer of Touch is %v past the deadline", expiry.Sub(x.deadline))
 	}
 	return expiry, between("Touch's answer", expiry, x.touched(from, idle), x.touched(time.Now(), idle))
 }

@@ -122,7 +122,7 @@ var takeCases = []testCase{
 				wg.Go(func() {
 					ctx, cancel := newSteps()
 					defer cancel()
-					ctx.at(1+i%3, jitter)
+					ctx.at(1+i/4, jitter)
 					data, found, err := []keepalive.Store{s.Store, s.other}[i%2].(taker).Take(ctx, x.key)
 					mu.Lock()
 					defer mu.Unlock()
@@ -130,7 +130,7 @@ var takeCases = []testCase{
 						n++
 					}
 					if found && !bytes.Equal(data, x.data) {
-						err = errors.New("Take returns other data than was stored")
+						err = errors.New("other data than was stored")
 					}
 					errs = append(errs, err)
 				})
@@ -145,11 +145,11 @@ var takeCases = []testCase{
 	})},
 
 	{"Take/context has ended", "somebody who signs out and closes the tab at once has signed out", optional[taker]("Take", func(t *testing.T, s subject) {
-		each(t, fewKinds, func(t *testing.T, k kind) {
-			cancelled, cancel := context.WithCancel(t.Context())
-			cancel()
-			late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-			defer cancel()
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		for _, k := range fewKinds {
 			for _, ctx := range []context.Context{cancelled, late} {
 				x := newSession(k, time.Hour, 10*time.Minute)
 				must(t, x.commit(s))
@@ -171,7 +171,7 @@ var takeCases = []testCase{
 				}
 				must(t, x.checkGone(s))
 			}
-		})
+		}
 	})},
 
 	{"Take/each step", "a request that writes while the session is renewed is either in what Take returns, or has found no session", optional[taker]("Take", func(t *testing.T, s subject) {
@@ -238,7 +238,7 @@ func (x session) swap(st keepalive.Store, old []byte, expiry time.Time) error {
 	case !found:
 		return errors.New("a live session is gone according to Swap")
 	case current != nil:
-		return errors.New("Swap reports that the data is another, and it is not")
+		return errors.New("the data is another according to Swap")
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func (x session) swap(st keepalive.Store, old []byte, expiry time.Time) error {
 // has changed. It returns whether it has written; else the session has gone.
 func (x session) merge(ctx context.Context, st keepalive.Store, old []byte, expiry time.Time, change func(current []byte) ([]byte, error)) (bool, error) {
 	sw, _ := as[swapper](st)
-	for range 1000 {
+	for range 20 { // each time another one has succeeded, and there are fewer
 		data, err := change(old)
 		if err != nil {
 			return false, err
@@ -263,109 +263,5 @@ func (x session) merge(ctx context.Context, st keepalive.Store, old []byte, expi
 		}
 		old = current
 	}
-	return false, errors.New("Swap never succeeds")
-}
-
-// merges lets four requests of two instances each set a byte of one session's
-// values at random, beside a hazard's rival.
-func merges(h hazard) func(*testing.T, subject) {
-	return func(t *testing.T, s subject) {
-		randomRounds(t, s, func(k kind) error { return mergeRound(s, h, k) })
-	}
-}
-
-func mergeRound(s subject, h hazard, k kind) error {
-	stores := []keepalive.Store{s.Store, s.other}
-	x := newSession(k, h.deadline, 5*time.Minute)
-	const n = 4
-	clear(x.values[:n])
-	x = x.encoded()
-	if err := x.commit(s); err != nil {
-		return fmt.Errorf("in Commit: %w", err)
-	}
-	r := h.rival(x)
-	var taken []byte
-	if h.name == "Take" {
-		r.do = func(st keepalive.Store) (err error) {
-			taken, _, err = st.(taker).Take(context.Background(), x.key)
-			return err
-		}
-	}
-	from := time.Now()
-	errs, done := make([]error, n+1), make([]bool, n)
-	start := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			jitter()
-			ctx, cancel := newSteps()
-			defer cancel()
-			ctx.at(1+i, jitter)
-			old, found, err := stores[i%2].Find(x.key)
-			if err == nil && found {
-				jitter()
-				done[i], err = x.merge(ctx, stores[i%2], old, time.Time{}, func(data []byte) ([]byte, error) {
-					deadline, err := x.read(data)
-					values, decodeErr := x.decode(data)
-					if err := errors.Join(err, decodeErr); err != nil {
-						return nil, err
-					}
-					values[i] = 1
-					return x.encode(deadline, values)
-				})
-			}
-			errs[i] = err
-		})
-	}
-	wg.Go(func() {
-		<-start
-		jitter()
-		errs[n] = r.do(s.other)
-	})
-	close(start)
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if r.fresh != nil {
-		if err := r.fresh.checkAll(s, r.fresh.expiry); err != nil {
-			return fmt.Errorf("the renewed session: %w", err)
-		}
-	}
-	data := taken
-	if r.gone {
-		if err := errors.Join(x.checkGone(s), x.checkGone(s.other)); err != nil || h.name != "Take" {
-			return err
-		}
-	} else {
-		var err error
-		if data, _, err = s.Find(x.key); err != nil {
-			return err
-		}
-	}
-	values, err := x.decode(data)
-	if err != nil {
-		return fmt.Errorf("in the end: %w", err)
-	}
-	if !bytes.Equal(values[n:], r.after.values[n:]) {
-		return fmt.Errorf("what the %s wrote is lost", h.name)
-	}
-	if bytes.Equal(r.after.data, x.data) { // so nothing has written over them
-		for i := range n {
-			if wrote := values[i] == 1; wrote != done[i] || !wrote && !r.gone {
-				return fmt.Errorf("of four that were merged: reported as written %v, in the data %v", done, values[:n])
-			}
-		}
-	}
-	if r.gone {
-		return nil
-	}
-	y := r.after
-	y.data = data
-	if deadline, err := x.read(data); err != nil || !deadline.Equal(y.deadline) {
-		return fmt.Errorf("the deadline is %v, not %v", deadline, y.deadline)
-	}
-	return errors.Join(y.check(s.Store, y.touched(from, -century), y.touched(time.Now(), r.idle)),
-		y.check(s.other, y.touched(from, -century), y.touched(time.Now(), r.idle)))
+	return false, errors.New("no Swap ever succeeds")
 }
