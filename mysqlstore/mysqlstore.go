@@ -164,7 +164,7 @@ func newExtendSQL(before, after []byte) (peek, extend string) {
 	// that begin otherwise take another way.
 	second := func(first uint64) []byte { return binary.BigEndian.AppendUint64(bytes.Clone(after), first) }
 	isGob := fmt.Sprintf(`LENGTH(data) >= %d AND LEFT(data, %d) = x'%x' AND %s BETWEEN x'%x' AND x'%x'`,
-		len(before)+1+len(after)+12, len(before), before, from(0, len(after)+8), second(24*60*60-touch.YearOne), second(0x48ffffffff))
+		touch.MinSize, len(before), before, from(0, len(after)+8), second(24*60*60-touch.YearOne), second(0x48ffffffff))
 	deadline := fmt.Sprintf(`(CAST(CONV(HEX(%s), 16, 10) AS SIGNED) + %d) * 1000000 + CAST(CONV(HEX(%s), 16, 10) AS SIGNED) DIV 1000`,
 		from(len(after), 8), touch.YearOne, from(len(after)+8, 4))
 	return `SELECT ` + micros + `, IF(` + isGob + `, ` + deadline + `, 0) FROM sessions` + live,

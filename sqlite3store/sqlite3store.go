@@ -254,7 +254,7 @@ func newExtendSQL(table string, before, after []byte) string {
 	}
 	deadline := fmt.Sprintf(`((%s + %d) * 1000 + %s / 1000000 + %d) / %d.0`, number(len(after), 5), touch.YearOne, number(len(after)+5, 4), epoch, day)
 	return fmt.Sprintf(`UPDATE %s SET expiry = min(max(expiry, ?2), %s)%s AND length(data) >= %d AND substr(data, 1, %d) = x'%x' AND %s = x'%x' RETURNING expiry, %s`,
-		table, deadline, live, len(before)+1+len(after)+9, len(before), before, from(0, len(after)), after, head)
+		table, deadline, live, touch.MinSize, len(before), before, from(0, len(after)), after, head)
 }
 
 var (

@@ -57,15 +57,21 @@ func (h gobHead) isReadBy(read ReadDeadline) bool {
 // its message.
 var HeadSize = len(head.before) + maxLength + len(head.after) + timeSize
 
+// MinSize is the size of a session without values. What is shorter has been cut.
+var MinSize = len(head.before) + 1 + len(head.after) + timeSize + len("zn") + len("\x00")
+
 const (
 	maxLength = 5         // bytes that gob takes for a length below 2^32
 	timeSize  = 8 + 4     // of seconds and nanoseconds
-	maxSecond = 1<<40 - 1 // in the year 34842
+	maxSecond = 1<<40 - 1 // in the year 34843
 )
 
+// YearOne is January 1 of the year 1 in seconds since 1970.
+const YearOne = -62135596800
+
 // ReadHead returns the deadline in the head of a session's data. ok is false if it
-// begins otherwise than GobHead says, or if the deadline takes more than the last 5
-// bytes of its seconds: arithmetic in databases has its limits.
+// begins otherwise than GobHead says, or if its seconds take more than 5 bytes:
+// arithmetic in databases has its limits.
 func ReadHead(data []byte) (deadline time.Time, ok bool) {
 	data, ok = bytes.CutPrefix(data, head.before)
 	if !ok || len(data) == 0 {
@@ -85,6 +91,3 @@ func ReadHead(data []byte) (deadline time.Time, ok bool) {
 	}
 	return time.Unix(int64(seconds)+YearOne, int64(binary.BigEndian.Uint32(data[8:]))), true
 }
-
-// YearOne is January 1 of the year 1 in seconds since 1970.
-const YearOne = -62135596800
