@@ -72,6 +72,9 @@ func endsCalls(client redis.UniversalClient) bool {
 	case *redis.ClusterClient:
 		o := c.Options()
 		return o.ContextTimeoutEnabled && o.ReadTimeout > 0 && o.WriteTimeout > 0
+	case *redis.Ring:
+		o := c.Options() // where 0 is still the default
+		return o.ContextTimeoutEnabled && o.ReadTimeout >= 0 && o.WriteTimeout >= 0
 	}
 	return false
 }
@@ -217,8 +220,8 @@ func (s *RedisStore) Expiry(ctx context.Context, key string) (expiry time.Time, 
 
 // Touch moves the expiry of a live session to
 // min(max(current expiry, now+idle), deadline), in one round trip. Sessions that
-// another codec than scs.GobCodec has written take two, and so may those of another
-// program, or of another version of this one.
+// another codec than scs.GobCodec has written take two, and those of another
+// program, or of another version of this one, may take three.
 func (s *RedisStore) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
 	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
 	return expiry, found, err
@@ -289,7 +292,7 @@ end
 `, quoteLua(before), quoteLua(after), len(before)+maxLength+len(after)+maxTime-1) + setExpiry + `return {expiry, seconds, nanoseconds}`)
 }
 
-// quoteLua writes a string for Lua, which need not be valid UTF-8.
+// quoteLua writes bytes as a string of Lua.
 func quoteLua(b []byte) string {
 	var s strings.Builder
 	for _, c := range b {

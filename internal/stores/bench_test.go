@@ -128,7 +128,7 @@ func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 	// checkpoint. With one here there is none in the middle, and the calls after
 	// it take most of those pages.
 	wal := walOf(b, back)
-	for _, cookie := range cookies { // connects, prepares statements, leaves hints
+	for _, cookie := range cookies { // connects, prepares statements, loads scripts
 		require.Equal(b, status, call(h, cookie))
 	}
 	log := wal()

@@ -20,29 +20,24 @@ import (
 // stalled is each storage, and how to make it hang.
 var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, release func()){
 	"Redis": func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startRedis(t)) },
-	// These end a call that is cancelled at their ReadTimeout.
 	"Redis/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
-		s := servers.Redis(t)
-		client := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Second})
-		t.Cleanup(func() { _ = client.Close() })
-		return goredisstore.New(client), s.Pause, s.Resume
+		server := servers.Redis(t)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Second})
+		return endsCalls(t, client, server)
 	},
 	"Redis Cluster/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
 		nodes := servers.RedisCluster(t, 3)
-		options := &redis.ClusterOptions{ContextTimeoutEnabled: true, ReadTimeout: time.Second}
-		for _, s := range nodes {
-			options.Addrs = append(options.Addrs, s.Addr)
-		}
-		client := redis.NewClusterClient(options)
-		t.Cleanup(func() { _ = client.Close() })
-		all := func(f func(*servers.Server)) func() {
-			return func() {
-				for _, s := range nodes {
-					f(s)
-				}
-			}
-		}
-		return goredisstore.New(client), all((*servers.Server).Pause), all((*servers.Server).Resume)
+		client := redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: []string{nodes[0].Addr}, ContextTimeoutEnabled: true, ReadTimeout: time.Second,
+		})
+		return endsCalls(t, client, nodes...)
+	},
+	"Redis Ring/ContextTimeoutEnabled": func(t *testing.T) (keepalive.Store, func(), func()) {
+		a, b := servers.Redis(t), servers.Redis(t)
+		client := redis.NewRing(&redis.RingOptions{
+			Addrs: map[string]string{"a": a.Addr, "b": b.Addr}, ContextTimeoutEnabled: true, ReadTimeout: time.Second,
+		})
+		return endsCalls(t, client, a, b)
 	},
 	"PostgreSQL":     func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startPostgres(t)) },
 	"MariaDB":        func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startMariaDB(t)) },
@@ -52,6 +47,20 @@ var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, relea
 
 func pausable(t *testing.T, b backend) (store keepalive.Store, stall, release func()) {
 	return b.ours(t, via{}), b.server.Pause, b.server.Resume
+}
+
+// endsCalls has a client that ends calls by itself: those that are cancelled at its
+// ReadTimeout.
+func endsCalls(t *testing.T, client redis.UniversalClient, nodes ...*servers.Server) (store keepalive.Store, stall, release func()) {
+	t.Cleanup(func() { _ = client.Close() })
+	all := func(f func(*servers.Server)) func() {
+		return func() {
+			for _, s := range nodes {
+				f(s)
+			}
+		}
+	}
+	return goredisstore.New(client), all((*servers.Server).Pause), all((*servers.Server).Resume)
 }
 
 // lockable has a rollback journal, where another one's lock stops readers too.
@@ -80,7 +89,7 @@ func TestFaultStoreHangs(t *testing.T) {
 			for _, key := range []string{"replaced", "committed", "deleted", "swapped", "taken"} {
 				require.NoError(t, store.Commit(key, data, time.Now().Add(time.Hour)))
 			}
-			require.Equal(t, 200, a.ping(token)) // from here on its deadline is known
+			require.Equal(t, 200, a.ping(token))
 
 			// A call that ignores its context is late, and not the end of all tests.
 			defer time.AfterFunc(patience/2, release).Stop()
@@ -118,10 +127,25 @@ func TestFaultStoreHangs(t *testing.T) {
 	}
 }
 
+// With ContextTimeoutEnabled a call ends at its context's deadline, whatever the
+// client's own timeouts are.
+func TestFaultRedisHangsForLong(t *testing.T) {
+	server := servers.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Hour})
+	store, stall, release := endsCalls(t, client, server)
+	require.NoError(t, store.Commit("k", []byte("data"), time.Now().Add(time.Hour)))
+	stall()
+	defer release()
+	defer time.AfterFunc(patience, release).Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, _, err := store.Expiry(ctx, "k")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 // hangingCalls makes each call of a store that hangs, with a context that runs
 // out and with one that is cancelled.
 func hangingCalls(t *testing.T, store keepalive.Store, token string, data []byte) {
-	deadline := func([]byte) (time.Time, error) { return time.Now().Add(lifetime), nil }
 	expiry := time.Now().Add(time.Hour)
 	s := store.(interface {
 		scs.CtxStore
@@ -131,13 +155,13 @@ func hangingCalls(t *testing.T, store keepalive.Store, token string, data []byte
 		Take(ctx context.Context, key string) (data []byte, found bool, err error)
 	})
 	calls := map[string]func(ctx context.Context) error{
-		"Touch known": func(ctx context.Context) error { _, _, err := store.Touch(ctx, token, idle, deadline); return err },
-		"Touch unknown": func(ctx context.Context) error {
-			_, _, err := store.Touch(ctx, "replaced", idle, deadline)
+		"Touch": func(ctx context.Context) error { _, _, err := store.Touch(ctx, token, idle, readHead); return err },
+		"Touch with another codec": func(ctx context.Context) error {
+			_, _, err := store.Touch(ctx, token, idle, readWhole)
 			return err
 		},
 		"TouchDeadline": func(ctx context.Context) error {
-			_, _, _, err := s.TouchDeadline(ctx, token, 0, deadline)
+			_, _, _, err := s.TouchDeadline(ctx, token, 0, readHead)
 			return err
 		},
 		"Replace": func(ctx context.Context) error {

@@ -65,7 +65,7 @@ func TestFaultRedisEvicts(t *testing.T) {
 		tokens = append(tokens, a.login(t))
 		code, ok := a.put(tokens[i], strings.Repeat("v", 4000))
 		require.True(t, ok, code)
-		require.Equal(t, 200, a.ping(tokens[i])) // its deadline is known
+		require.Equal(t, 200, a.ping(tokens[i]))
 	}
 	redisLimit(t, client, "allkeys-lru", (empty+redisUsed(t, client))/2)
 	require.Eventually(t, func() bool { return len(redisKeys(t, client)) < 250 }, patience, 10*time.Millisecond)
@@ -192,8 +192,7 @@ func TestFaultRedisFailover(t *testing.T) {
 	replicated := redisKeys(t, p.client)
 	require.Len(t, replicated, 5) // and the mark
 
-	// What the replica never receives, while the app remembers it. Those with
-	// another deadline were not touched before, so it is that one.
+	// What the replica never receives.
 	require.Equal(t, 200, a.code("/put?v=new", both))
 	require.Equal(t, 200, a.code("/deadline?v=6h", short))
 	require.Equal(t, 200, a.code("/deadline?v=5m", long))
