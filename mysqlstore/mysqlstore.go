@@ -152,24 +152,24 @@ const (
 // if the expiry was later than next.
 var peekHeadSQL, extendSQL = newExtendSQL(touch.GobHead())
 
-// newExtendSQL repeats nothing that it can do without: MariaDB prepares each
-// operation anew for each call. So the deadline is computed inside LAST_INSERT_ID,
-// which returns it.
+// newExtendSQL writes as few operations as it can. With each call MariaDB resolves
+// those of a prepared statement anew, which takes longer than to carry them out. So
+// the deadline stands there once, inside LAST_INSERT_ID, which returns it.
 func newExtendSQL(before, after []byte) (peek, extend string) {
 	// What follows the message's length, of which INSTR finds the number of bytes.
 	from := func(offset, n int) string {
 		return fmt.Sprintf(`SUBSTRING(data, %d + INSTR(x'fffefdfc', SUBSTRING(data, %d, 1)), %d)`, len(before)+2+offset, len(before)+1, n)
 	}
-	// Seconds from 1970-01-02 to about the year 9935 are times in any zone. Times
-	// that begin otherwise take another way.
+	// From 1970-01-02 to the year 9936 a TIMESTAMP can be compared with them in any
+	// zone. Sessions with other deadlines take the way of data that begins otherwise.
 	second := func(first uint64) []byte { return binary.BigEndian.AppendUint64(bytes.Clone(after), first) }
 	isGob := fmt.Sprintf(`LENGTH(data) >= %d AND LEFT(data, %d) = x'%x' AND %s BETWEEN x'%x' AND x'%x'`,
 		touch.MinSize, len(before), before, from(0, len(after)+8), second(24*60*60-touch.YearOne), second(0x48ffffffff))
-	deadline := fmt.Sprintf(`(CAST(CONV(HEX(%s), 16, 10) AS SIGNED) + %d) * 1000000 + CAST(CONV(HEX(%s), 16, 10) AS SIGNED) DIV 1000`,
+	deadline := fmt.Sprintf(`(CAST(CONV(HEX(%s), 16, 10) AS SIGNED) + %d) * 1000000 + CONV(HEX(%s), 16, 10) DIV 1000`,
 		from(len(after), 8), touch.YearOne, from(len(after)+8, 4))
 	return `SELECT ` + micros + `, IF(` + isGob + `, ` + deadline + `, 0) FROM sessions` + live,
 		`UPDATE sessions SET expiry = IF(` + isGob + `, LEAST(GREATEST(expiry, ` + stamp + `), TIMESTAMP` + epoch +
-			` + INTERVAL LAST_INSERT_ID((` + deadline + `) * 2 + (expiry > ` + stamp + `)) DIV 2 MICROSECOND), IF(LAST_INSERT_ID(1), expiry, expiry))` + live
+			` + INTERVAL LAST_INSERT_ID((` + deadline + `) * 2 + (expiry > ?)) DIV 2 MICROSECOND), IF(LAST_INSERT_ID(1), expiry, expiry))` + live
 }
 
 // clampTime makes a time one that a TIMESTAMP can be compared with in any zone.

@@ -34,6 +34,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	scsstore "github.com/alexedwards/scs/pgxstore"
@@ -187,19 +188,21 @@ var (
 
 // newExtendSQL returns the statement of Storage.Extend. It cuts the head out of the
 // data once, as large data lies in another table, and the part that follows the
-// message's length once too. Where the head is another, the expiry stays. Each
-// function in it takes anything, and CASE keeps the casts from what is too short.
+// message's length once too. Where they begin otherwise, the expiry stays: CASE keeps
+// the casts from what they can't take.
 func newExtendSQL(before, after []byte) string {
+	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace
+	after = append(after, 0, 0, 0) // and of the seconds, 5 bytes
 	return fmt.Sprintf(`UPDATE sessions SET expiry = (
-		SELECT CASE WHEN substring(head FROM 1 FOR %[1]d) = '\x%[2]x'::bytea AND substring(rest FROM 1 FOR %[3]d) = '\x%[4]x'::bytea AND length(rest) = %[3]d + 9
+		SELECT CASE WHEN head LIKE '\x%[1]x'::bytea AND rest LIKE '\x%[2]x'::bytea
 			THEN LEAST(GREATEST(expiry, $2::timestamptz), timestamptz '1970-01-01 00:00:00Z'
-				+ interval '1 second' * (('x' || encode(substring(rest FROM %[3]d + 1 FOR 5), 'hex'))::bit(40)::bigint + %[5]d)
-				+ interval '1 microsecond' * (('x' || encode(substring(rest FROM %[3]d + 6), 'hex'))::bit(32)::bigint / 1000))
+				+ interval '1 second' * (('x' || encode(substring(rest FROM %[3]d FOR 5), 'hex'))::bit(40)::bigint + %[4]d)
+				+ interval '1 microsecond' * (('x' || encode(substring(rest FROM %[3]d + 5), 'hex'))::bit(32)::bigint / 1000))
 			ELSE expiry END
-		FROM (SELECT head, substring(head FROM %[1]d + 2 + position(substring(head FROM %[1]d + 1 FOR 1) IN '\xfffefdfc'::bytea) FOR %[3]d + 9) AS rest
+		FROM (SELECT head, substring(head FROM %[5]d + position(substring(head FROM %[5]d - 1 FOR 1) IN '\xfffefdfc'::bytea) FOR %[3]d + 8) AS rest
 			FROM (SELECT %[6]s AS head OFFSET 0) AS cut OFFSET 0) AS parts)
 		WHERE token = $1 AND clock_timestamp() < expiry RETURNING expiry, %[6]s, %[7]s`,
-		len(before), before, len(after)+3, append(after, 0, 0, 0), touch.YearOne, headSQL, async)
+		escape(string(before))+"%", escape(string(after))+strings.Repeat("_", 5+4), len(after)+1, touch.YearOne, len(before)+2, headSQL, async)
 }
 
 func (s *PostgresStore) extend(ctx context.Context, key string, next time.Time) (expiry, deadline time.Time, found bool, err error) {
