@@ -191,7 +191,7 @@ func (s *SQLite3Store) Take(ctx context.Context, key string) (data []byte, found
 		r, _, err = s.row(ctx, `DELETE FROM `+s.table+live+` RETURNING expiry, data`, key)
 		return r, err
 	})
-	return r.data, !r.expiry.IsZero(), err
+	return r.data, err == nil && !r.expiry.IsZero(), err
 }
 
 // Replace stores data and expiry in place of a live session. It never creates
