@@ -31,7 +31,10 @@ package pgxstore
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	scsstore "github.com/alexedwards/scs/pgxstore"
@@ -58,7 +61,7 @@ func New(pool *pgxpool.Pool) *PostgresStore {
 // another interval, or never when it is 0.
 func NewWithCleanupInterval(pool *pgxpool.Pool, cleanupInterval time.Duration) *PostgresStore {
 	s := &PostgresStore{PostgresStore: scsstore.NewWithCleanupInterval(pool, cleanupInterval), pool: pool}
-	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
+	s.toucher = touch.New(touch.Storage{Extend: s.extend, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
 	return s
 }
 
@@ -105,10 +108,21 @@ func (s *PostgresStore) CommitCtx(ctx context.Context, token string, data []byte
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *PostgresStore) DeleteCtx(ctx context.Context, token string) error {
-	return touch.RunDetached(ctx, func(ctx context.Context) error {
-		_, err := s.exec(ctx, `DELETE FROM sessions WHERE token = $1`, token)
-		return err
+	_, err := touch.RunDetached(ctx, func(ctx context.Context) (int64, error) {
+		return s.exec(ctx, `DELETE FROM sessions WHERE token = $1`, token)
 	})
+	return err
+}
+
+// Take deletes a live session and returns the data that it had at that moment. Of
+// two calls at once, one finds it. Like DeleteCtx it is carried out even if the
+// context ends.
+func (s *PostgresStore) Take(ctx context.Context, key string) (data []byte, found bool, err error) {
+	data, err = touch.RunDetached(ctx, func(ctx context.Context) (data []byte, err error) {
+		_, err = s.row(ctx, []any{&data}, `DELETE FROM sessions WHERE token = $1 AND clock_timestamp() < expiry RETURNING data`, key)
+		return data, err
+	})
+	return data, data != nil, err
 }
 
 // Replace stores data and expiry in place of a live session. It never creates
@@ -119,6 +133,21 @@ func (s *PostgresStore) Replace(ctx context.Context, key string, data []byte, ex
 	return n > 0, err
 }
 
+// Swap stores data and expiry in place of a live session whose stored data is old,
+// which is compared by its SHA-256 digest. A zero expiry keeps the stored one. On
+// success current is nil. Where the stored data is another it is returned as
+// current, and nothing is written. It never creates a session. One round trip, and
+// one more where nothing was written.
+func (s *PostgresStore) Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error) {
+	n, err := s.exec(ctx, `UPDATE sessions SET data = $3, expiry = COALESCE($4, expiry)
+		WHERE token = $1 AND clock_timestamp() < expiry AND sha256(data) = $2::bytea`,
+		key, []byte(digest(old)), data, sql.NullTime{Time: expiry, Valid: !expiry.IsZero()})
+	if err != nil || n > 0 {
+		return nil, n > 0, err
+	}
+	return s.FindCtx(ctx, key)
+}
+
 // Expiry returns when the session will end if nothing touches it.
 func (s *PostgresStore) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
 	found, err = s.row(ctx, []any{&expiry}, `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry`, key)
@@ -126,9 +155,9 @@ func (s *PostgresStore) Expiry(ctx context.Context, key string) (expiry time.Tim
 }
 
 // Touch moves the expiry of a live session to
-// min(max(current expiry, now+idle), deadline): one round trip when this store
-// has touched the session before and its data is still the same, else two or
-// three.
+// min(max(current expiry, now+idle), deadline), in one round trip. Sessions that
+// another codec than scs.GobCodec has written take two, and those of another
+// program, or of another version of this one, may take three.
 func (s *PostgresStore) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
 	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
 	return expiry, found, err
@@ -139,45 +168,65 @@ func (s *PostgresStore) TouchDeadline(ctx context.Context, key string, idle time
 	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-// The statements of a touch: on a session whose first bytes, or the digest of all
-// of it, are the guard. An UPDATE that has waited for another write evaluates its
-// conditions again on the row which that has left (PostgreSQL, "Read Committed
+// The statements of a touch. An UPDATE that has waited for another write evaluates
+// everything again on the row which that has left (PostgreSQL, "Read Committed
 // Isolation Level"). The setting is for this statement's own transaction.
 const (
-	peek = `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry AND `
-	move = `UPDATE sessions SET expiry = LEAST(GREATEST(expiry, $3::timestamptz), $4::timestamptz)
-		WHERE token = $1 AND clock_timestamp() < expiry AND `
-	sameHead  = `substring(data FROM 1 FOR length($2::bytea)) = $2::bytea`
-	sameWhole = `sha256(data) = $2::bytea`
-	answer    = ` RETURNING expiry, set_config('synchronous_commit', 'off', true)`
+	async = `set_config('synchronous_commit', 'off', true)`
 
-	peekHead, peekWhole = peek + sameHead, peek + sameWhole
-	moveHead, moveWhole = move + sameHead + answer, move + sameWhole + answer
+	peekSQL = `SELECT expiry FROM sessions WHERE token = $1 AND clock_timestamp() < expiry AND sha256(data) = $2::bytea`
+	moveSQL = `UPDATE sessions SET expiry = LEAST(GREATEST(expiry, $3::timestamptz), $4::timestamptz)
+		WHERE token = $1 AND clock_timestamp() < expiry AND sha256(data) = $2::bytea RETURNING expiry, ` + async
 )
 
-// peek is there because an UPDATE writes a row even if it changes nothing.
-func (s *PostgresStore) peek(ctx context.Context, key string, cond touch.Condition) (expiry time.Time, found bool, err error) {
-	query := peekHead
-	if cond.IsDigest() {
-		query = peekWhole
+// headSQL is what touch.ReadHead needs.
+var (
+	headSQL     = fmt.Sprintf(`substring(data FROM 1 FOR %d)`, touch.HeadSize)
+	peekHeadSQL = `SELECT expiry, ` + headSQL + `, NULL FROM sessions WHERE token = $1 AND clock_timestamp() < expiry`
+	extendSQL   = newExtendSQL(touch.GobHead())
+)
+
+// newExtendSQL returns the statement of Storage.Extend. It cuts the head out of the
+// data once, as large data lies in another table, and the part that follows the
+// message's length once too. Where they begin otherwise, the expiry stays: CASE keeps
+// the casts from what they can't take.
+func newExtendSQL(before, after []byte) string {
+	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace
+	after = append(after, 0, 0, 0) // and of the seconds, 5 bytes
+	return fmt.Sprintf(`UPDATE sessions SET expiry = (
+		SELECT CASE WHEN head LIKE '\x%[1]x'::bytea AND rest LIKE '\x%[2]x'::bytea
+			THEN LEAST(GREATEST(expiry, $2::timestamptz), timestamptz '1970-01-01 00:00:00Z'
+				+ interval '1 second' * (('x' || encode(substring(rest FROM %[3]d FOR 5), 'hex'))::bit(40)::bigint + %[4]d)
+				+ interval '1 microsecond' * (('x' || encode(substring(rest FROM %[3]d + 5), 'hex'))::bit(32)::bigint / 1000))
+			ELSE expiry END
+		FROM (SELECT head, substring(head FROM %[5]d + position(substring(head FROM %[5]d - 1 FOR 1) IN '\xfffefdfc'::bytea) FOR %[3]d + 8) AS rest
+			FROM (SELECT %[6]s AS head OFFSET 0) AS cut OFFSET 0) AS parts)
+		WHERE token = $1 AND clock_timestamp() < expiry RETURNING expiry, %[6]s, %[7]s`,
+		escape(string(before))+"%", escape(string(after))+strings.Repeat("_", 5+4), len(after)+1, touch.YearOne, len(before)+2, headSQL, async)
+}
+
+func (s *PostgresStore) extend(ctx context.Context, key string, next time.Time) (expiry, deadline time.Time, found bool, err error) {
+	var head []byte
+	to := []any{&expiry, &head, nil}
+	if !next.After(time.Now()) { // an UPDATE writes a row even if it changes nothing
+		found, err = s.row(ctx, to, peekHeadSQL, key)
+		if deadline, _ = touch.ReadHead(head); err != nil || !expiry.After(deadline) || deadline.IsZero() {
+			return expiry, deadline, found, err
+		}
 	}
-	found, err = s.row(ctx, []any{&expiry}, query, key, cond.Guard())
+	found, err = s.row(ctx, to, extendSQL, key, next)
+	deadline, _ = touch.ReadHead(head)
+	return expiry, deadline, found, err
+}
+
+func (s *PostgresStore) peek(ctx context.Context, key, digest string) (expiry time.Time, found bool, err error) {
+	found, err = s.row(ctx, []any{&expiry}, peekSQL, key, []byte(digest))
 	return expiry, found, err
 }
 
-func (s *PostgresStore) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
-	query := moveHead
-	if cond.IsDigest() {
-		query = moveWhole
-	}
-	found, err = s.row(ctx, []any{&expiry, nil}, query, key, cond.Guard(), next, cond.Deadline())
+func (s *PostgresStore) move(ctx context.Context, key, digest string, deadline, next time.Time) (expiry time.Time, found bool, err error) {
+	found, err = s.row(ctx, []any{&expiry, nil}, moveSQL, key, []byte(digest), next, deadline)
 	return expiry, found, err
-}
-
-func (s *PostgresStore) head(ctx context.Context, key string) (data []byte, found bool, err error) {
-	found, err = s.row(ctx, []any{&data}, `SELECT substring(data FROM 1 FOR $2::int) FROM sessions
-		WHERE token = $1 AND clock_timestamp() < expiry`, key, touch.HeadSize)
-	return data, found, err
 }
 
 func digest(data []byte) string {

@@ -26,6 +26,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -41,9 +42,10 @@ type Config = scsstore.Config
 // SQLite3Store is a keepalive.Store. It is safe for concurrent use.
 type SQLite3Store struct {
 	*scsstore.SQLite3Store
-	db      *sql.DB
-	table   string
-	toucher *touch.Toucher
+	stmts     *touch.Statements
+	table     string
+	extendSQL string
+	toucher   *touch.Toucher
 }
 
 // New returns a store that removes expired sessions every 5 minutes. The
@@ -66,24 +68,31 @@ func NewWithConfig(db *sql.DB, config Config) *SQLite3Store {
 	if config.TableName == "" {
 		config.TableName = "sessions"
 	}
-	s := &SQLite3Store{SQLite3Store: scsstore.NewWithConfig(db, config), db: db, table: config.TableName}
-	s.toucher = touch.New(touch.Storage{Head: s.head, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
+	s := &SQLite3Store{SQLite3Store: scsstore.NewWithConfig(db, config), stmts: touch.NewStatements(db), table: config.TableName}
+	before, after := touch.GobHead()
+	s.extendSQL = newExtendSQL(s.table, before, after)
+	s.toucher = touch.New(touch.Storage{Extend: s.extend, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
 	return s
 }
 
 // lockTimeout is how long a call waits for a lock.
 const lockTimeout = 5 * time.Second
 
-// retryLocked runs a statement, again while another one holds the lock. It is
-// called within touch.RunWithContext, as drivers wait longer than the context.
-func retryLocked[T any](ctx context.Context, run func() (T, error)) (v T, err error) {
-	for end := time.Now().Add(lockTimeout); ; {
-		v, err = run()
-		if !isLocked(err) || ctx.Err() != nil || time.Now().After(end) {
-			return v, err
+// run prepares a statement, once, and runs it, again while another one holds the
+// lock. The context ends the call, as drivers wait longer.
+func run[T any](ctx context.Context, s *SQLite3Store, query string, do func(context.Context, *sql.Stmt) (T, error)) (T, error) {
+	return touch.RunWithContext(ctx, func(ctx context.Context) (v T, err error) {
+		for end := time.Now().Add(lockTimeout); ; {
+			stmt, err := s.stmts.Prepare(ctx, query)
+			if err == nil {
+				v, err = do(ctx, stmt)
+			}
+			if !isLocked(err) || ctx.Err() != nil || time.Now().After(end) {
+				return v, err
+			}
+			time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
 		}
-		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
-	}
+	})
 }
 
 // isLocked recognises SQLITE_BUSY and SQLITE_LOCKED by SQLite's messages for
@@ -98,43 +107,44 @@ func isLocked(err error) bool {
 }
 
 func (s *SQLite3Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return touch.RunWithContext(ctx, func(ctx context.Context) (int64, error) {
-		return retryLocked(ctx, func() (int64, error) {
-			res, err := s.db.ExecContext(ctx, query, args...)
-			if err != nil {
-				return 0, err
-			}
-			return res.RowsAffected()
-		})
+	return run(ctx, s, query, func(ctx context.Context, stmt *sql.Stmt) (int64, error) {
+		res, err := stmt.ExecContext(ctx, args...)
+		if err != nil {
+			return 0, err
+		}
+		return res.RowsAffected()
 	})
 }
 
-// row reads one row of one value.
-func row[T any](ctx context.Context, s *SQLite3Store, query string, args ...any) (v T, found bool, err error) {
-	v, err = touch.RunWithContext(ctx, func(ctx context.Context) (T, error) {
-		return retryLocked(ctx, func() (T, error) { return queryValue[T](ctx, s.db, query, args) })
+// record is a session's row, or what a statement asks for of it.
+type record struct {
+	expiry time.Time
+	data   []byte
+}
+
+// row reads one row of expiry and data.
+func (s *SQLite3Store) row(ctx context.Context, query string, args ...any) (r record, found bool, err error) {
+	r, err = run(ctx, s, query, func(ctx context.Context, stmt *sql.Stmt) (r record, err error) {
+		rows, err := stmt.QueryContext(ctx, args...)
+		if err != nil {
+			return r, err
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			return r, cmp.Or(rows.Err(), sql.ErrNoRows)
+		}
+		var expiry float64
+		if err := rows.Scan(&expiry, &r.data); err != nil {
+			return r, err
+		}
+		r.expiry = fromJulian(expiry)
+		rows.Next() // to the end, where an UPDATE commits
+		return r, rows.Err()
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return v, false, nil
+		return record{}, false, nil
 	}
-	return v, err == nil, err
-}
-
-// queryValue reads one value. It reads to the end, where an UPDATE commits.
-func queryValue[T any](ctx context.Context, db *sql.DB, query string, args []any) (v T, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return v, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		return v, cmp.Or(rows.Err(), sql.ErrNoRows)
-	}
-	if err := rows.Scan(&v); err != nil {
-		return v, err
-	}
-	rows.Next()
-	return v, rows.Err()
+	return r, err == nil, err
 }
 
 // The table's expiry is a Julian day, as SQLite's own julianday() computes it:
@@ -154,7 +164,8 @@ const live = ` WHERE token = ?1 AND julianday('now') < expiry`
 
 // FindCtx returns the data of a session.
 func (s *SQLite3Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	return row[[]byte](ctx, s, `SELECT data FROM `+s.table+live, token)
+	r, found, err := s.row(ctx, `SELECT expiry, data FROM `+s.table+live, token)
+	return r.data, found, err
 }
 
 // CommitCtx stores a session, whether or not there was one.
@@ -166,10 +177,21 @@ func (s *SQLite3Store) CommitCtx(ctx context.Context, token string, data []byte,
 // DeleteCtx removes a session. It is carried out even if the context ends, though
 // not waited for.
 func (s *SQLite3Store) DeleteCtx(ctx context.Context, token string) error {
-	return touch.RunDetached(ctx, func(ctx context.Context) error {
-		_, err := s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
-		return err
+	_, err := touch.RunDetached(ctx, func(ctx context.Context) (int64, error) {
+		return s.exec(ctx, `DELETE FROM `+s.table+` WHERE token = ?1`, token)
 	})
+	return err
+}
+
+// Take deletes a live session and returns the data that it had at that moment. Of
+// two calls at once, one finds it. Like DeleteCtx it is carried out even if the
+// context ends.
+func (s *SQLite3Store) Take(ctx context.Context, key string) (data []byte, found bool, err error) {
+	r, err := touch.RunDetached(ctx, func(ctx context.Context) (r record, err error) {
+		r, _, err = s.row(ctx, `DELETE FROM `+s.table+live+` RETURNING expiry, data`, key)
+		return r, err
+	})
+	return r.data, err == nil && !r.expiry.IsZero(), err
 }
 
 // Replace stores data and expiry in place of a live session. It never creates
@@ -179,23 +201,32 @@ func (s *SQLite3Store) Replace(ctx context.Context, key string, data []byte, exp
 	return n > 0, err
 }
 
-// Expiry returns when the session will end if nothing touches it.
-func (s *SQLite3Store) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
-	return s.expiry(ctx, `SELECT expiry FROM `+s.table+live, key)
+// Swap stores data and expiry in place of a live session whose stored data is old.
+// A zero expiry keeps the stored one. On success current is nil. Where the stored
+// data is another it is returned as current, and nothing is written. It never
+// creates a session.
+func (s *SQLite3Store) Swap(ctx context.Context, key string, old, data []byte, expiry time.Time) (current []byte, found bool, err error) {
+	var at any // nil keeps the expiry
+	if !expiry.IsZero() {
+		at = julian(expiry)
+	}
+	n, err := s.exec(ctx, `UPDATE `+s.table+` SET data = ?3, expiry = coalesce(?4, expiry)`+same, key, old, data, at)
+	if err != nil || n > 0 {
+		return nil, n > 0, err
+	}
+	return s.FindCtx(ctx, key)
 }
 
-func (s *SQLite3Store) expiry(ctx context.Context, query string, args ...any) (expiry time.Time, found bool, err error) {
-	d, found, err := row[float64](ctx, s, query, args...)
-	if found {
-		expiry = fromJulian(d)
-	}
-	return expiry, found, err
+// Expiry returns when the session will end if nothing touches it.
+func (s *SQLite3Store) Expiry(ctx context.Context, key string) (expiry time.Time, found bool, err error) {
+	r, found, err := s.row(ctx, `SELECT expiry, NULL FROM `+s.table+live, key)
+	return r.expiry, found, err
 }
 
 // Touch moves the expiry of a live session to
-// min(max(current expiry, now+idle), deadline): one statement when this store
-// has touched the session before and its data is still the same, else two or
-// three.
+// min(max(current expiry, now+idle), deadline), in one statement, or in more for
+// sessions that another codec than scs.GobCodec has written, or another program, or
+// another version of this one.
 func (s *SQLite3Store) Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error) {
 	expiry, _, found, err = s.TouchDeadline(ctx, key, idle, deadline)
 	return expiry, found, err
@@ -206,26 +237,65 @@ func (s *SQLite3Store) TouchDeadline(ctx context.Context, key string, idle time.
 	return s.toucher.Touch(ctx, key, idle, deadline)
 }
 
-// where selects a live session whose data meets a condition with the guard ?2.
-func where(cond touch.Condition) string {
-	if cond.IsDigest() {
-		return live + ` AND data = ?2`
+// newExtendSQL returns the statement of Storage.Extend. instr finds what a byte is
+// worth in all bytes, its third argument, and how many bytes of the message's length
+// come behind the first.
+func newExtendSQL(table string, before, after []byte) string {
+	after = append(after, 0, 0, 0) // and of seconds, 5 bytes
+	from := func(offset, n int) string {
+		return fmt.Sprintf(`substr(data, %d + instr(x'fffefdfc', substr(data, %d, 1)), %d)`, len(before)+2+offset, len(before)+1, n)
 	}
-	return live + ` AND substr(data, 1, length(?2)) = ?2`
+	number := func(offset, n int) string {
+		terms := make([]string, n)
+		for i := range terms {
+			terms[i] = fmt.Sprintf(`(instr(?3, %s) - 1 << %d)`, from(offset+i, 1), 8*(n-1-i))
+		}
+		return `(` + strings.Join(terms, ` | `) + `)`
+	}
+	deadline := fmt.Sprintf(`((%s + %d) * 1000 + %s / 1000000 + %d) / %d.0`, number(len(after), 5), touch.YearOne, number(len(after)+5, 4), epoch, day)
+	return fmt.Sprintf(`UPDATE %s SET expiry = min(max(expiry, ?2), %s)%s AND length(data) >= %d AND substr(data, 1, %d) = x'%x' AND %s = x'%x' RETURNING expiry, %s`,
+		table, deadline, live, touch.MinSize, len(before), before, from(0, len(after)), after, head)
 }
 
-// peek is there because an UPDATE takes the writer's lock.
-func (s *SQLite3Store) peek(ctx context.Context, key string, cond touch.Condition) (expiry time.Time, found bool, err error) {
-	return s.expiry(ctx, `SELECT expiry FROM `+s.table+where(cond), key, cond.Guard())
+var (
+	// head is what touch.ReadHead needs.
+	head     = fmt.Sprintf(`substr(data, 1, %d)`, touch.HeadSize)
+	allBytes = func() (b []byte) {
+		for i := range 256 {
+			b = append(b, byte(i))
+		}
+		return b
+	}()
+)
+
+func (s *SQLite3Store) extend(ctx context.Context, key string, next time.Time) (expiry, deadline time.Time, found bool, err error) {
+	if next.After(time.Now()) {
+		r, found, err := s.row(ctx, s.extendSQL, key, julian(next), allBytes)
+		if err != nil || found {
+			deadline, _ = touch.ReadHead(r.data)
+			return r.expiry, deadline, found, err
+		}
+	}
+	// An UPDATE takes the writer's lock. It is left to move if there is one to do.
+	r, found, err := s.row(ctx, `SELECT expiry, `+head+` FROM `+s.table+live, key)
+	if deadline, _ = touch.ReadHead(r.data); next.After(time.Now()) || r.expiry.After(deadline) {
+		deadline = time.Time{}
+	}
+	return r.expiry, deadline, found, err
 }
 
-func (s *SQLite3Store) move(ctx context.Context, key string, cond touch.Condition, next time.Time) (expiry time.Time, found bool, err error) {
-	return s.expiry(ctx, `UPDATE `+s.table+` SET expiry = MIN(MAX(expiry, ?3), ?4)`+where(cond)+` RETURNING expiry`,
-		key, cond.Guard(), julian(next), julian(cond.Deadline()))
+// same selects a live session whose data is ?2.
+const same = live + ` AND data = ?2`
+
+func (s *SQLite3Store) peek(ctx context.Context, key, digest string) (expiry time.Time, found bool, err error) {
+	r, found, err := s.row(ctx, `SELECT expiry, NULL FROM `+s.table+same, key, []byte(digest))
+	return r.expiry, found, err
 }
 
-func (s *SQLite3Store) head(ctx context.Context, key string) (data []byte, found bool, err error) {
-	return row[[]byte](ctx, s, `SELECT substr(data, 1, ?2) FROM `+s.table+live, key, touch.HeadSize)
+func (s *SQLite3Store) move(ctx context.Context, key, digest string, deadline, next time.Time) (expiry time.Time, found bool, err error) {
+	r, found, err := s.row(ctx, `UPDATE `+s.table+` SET expiry = min(max(expiry, ?3), ?4)`+same+` RETURNING expiry, NULL`,
+		key, []byte(digest), julian(next), julian(deadline))
+	return r.expiry, found, err
 }
 
 // digest is the data itself: SQLite has no digest, and no wire to save.
@@ -233,13 +303,11 @@ func digest(data []byte) string { return string(data) }
 
 // AllCtx returns the data of all live sessions by their tokens.
 func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	return touch.RunWithContext(ctx, func(ctx context.Context) (map[string][]byte, error) {
-		return retryLocked(ctx, func() (map[string][]byte, error) { return s.queryAll(ctx) })
-	})
+	return run(ctx, s, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`, queryAll)
 }
 
-func (s *SQLite3Store) queryAll(ctx context.Context) (map[string][]byte, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`)
+func queryAll(ctx context.Context, stmt *sql.Stmt) (map[string][]byte, error) {
+	rows, err := stmt.QueryContext(ctx)
 	if err != nil {
 		return nil, err
 	}

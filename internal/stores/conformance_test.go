@@ -1,7 +1,11 @@
 package stores_test
 
 import (
+	"bytes"
+	"context"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +94,32 @@ func TestConformanceSettings(t *testing.T) {
 			})
 		}
 	}
+}
+
+// MySQL has no DELETE ... RETURNING.
+func TestConformanceWithoutReturning(t *testing.T) {
+	b := startMariaDB(t)
+	var misspelt atomic.Int64
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &misspeller{conn, &misspelt}, err
+	}
+	storetest.Run(t, func(t *testing.T) keepalive.Store { return b.ours(t, via{dial: dial}) })
+	require.Positive(t, misspelt.Load())
+}
+
+// misspeller makes a syntax error of RETURNING.
+type misspeller struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (m *misspeller) Write(b []byte) (int, error) {
+	if wrong := bytes.ReplaceAll(b, []byte(" RETURNING "), []byte(" RETURNNIG ")); !bytes.Equal(wrong, b) {
+		m.n.Add(1)
+		b = wrong
+	}
+	return m.Conn.Write(b)
 }
 
 // A key that has lost its expiry, as scs's own store makes them and RESTORE can,

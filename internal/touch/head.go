@@ -2,6 +2,7 @@ package touch
 
 import (
 	"bytes"
+	"encoding/binary"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -50,4 +51,43 @@ func newHead(deadline time.Time) gobHead {
 func (h gobHead) isReadBy(read ReadDeadline) bool {
 	deadline, err := read(h.session)
 	return err == nil && deadline.Equal(h.deadline)
+}
+
+// HeadSize is how much of a session's data ReadHead needs, whatever the length of
+// its message.
+var HeadSize = len(head.before) + maxLength + len(head.after) + timeSize
+
+// MinSize is the size of a session without values. What is shorter has been cut.
+var MinSize = len(head.before) + 1 + len(head.after) + timeSize + len("zn") + len("\x00")
+
+const (
+	maxLength = 5         // bytes that gob takes for a length below 2^32
+	timeSize  = 8 + 4     // of seconds and nanoseconds
+	maxSecond = 1<<40 - 1 // in the year 34843
+)
+
+// YearOne is January 1 of the year 1 in seconds since 1970.
+const YearOne = -62135596800
+
+// ReadHead returns the deadline in the head of a session's data. ok is false if it
+// begins otherwise than GobHead says, or if its seconds take more than 5 bytes:
+// arithmetic in databases has its limits.
+func ReadHead(data []byte) (deadline time.Time, ok bool) {
+	data, ok = bytes.CutPrefix(data, head.before)
+	if !ok || len(data) == 0 {
+		return time.Time{}, false
+	}
+	length := 1
+	if data[0] >= 1<<7 {
+		length += 1<<8 - int(data[0])
+	}
+	data, ok = bytes.CutPrefix(data[min(length, len(data)):], head.after)
+	if !ok || length > maxLength || len(data) < timeSize {
+		return time.Time{}, false
+	}
+	seconds := binary.BigEndian.Uint64(data)
+	if seconds > maxSecond {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(seconds)+YearOne, int64(binary.BigEndian.Uint32(data[8:]))), true
 }

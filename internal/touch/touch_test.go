@@ -166,6 +166,37 @@ func TestGobHead(t *testing.T) {
 	}
 }
 
+func TestReadHead(t *testing.T) {
+	now := time.Now().Round(0)
+	for _, deadline := range []time.Time{now, now.UTC(), now.In(time.FixedZone("", 5*60*60)), time.Unix(touch.YearOne, 1), time.Unix(touch.YearOne+1<<40-1, 999_999_999)} {
+		for _, size := range []int{0, 100, 1000, 70_000, 1 << 24} {
+			data := encode(t, deadline, map[string]any{"v": strings.Repeat("x", size)})
+			got, ok := touch.ReadHead(data[:min(len(data), touch.HeadSize)])
+			require.True(t, ok, deadline)
+			require.True(t, got.Equal(deadline), "%v, not %v", got, deadline)
+		}
+	}
+
+	data := encode(t, now, nil)
+	require.Len(t, data, touch.MinSize)
+	end := touch.MinSize - len("zn") - len("\x00")
+	for n := range end {
+		_, ok := touch.ReadHead(data[:n])
+		require.False(t, ok, "%d bytes", n)
+		if n < end-11 { // but for the time
+			_, ok = touch.ReadHead(append(append(bytes.Clone(data[:n]), data[n]^0x80), data[n+1:]...))
+			require.False(t, ok, "another byte %d", n)
+		}
+	}
+	for name, deadline := range map[string]time.Time{
+		"before the year 1": time.Unix(touch.YearOne-1, 0), "too late": time.Unix(touch.YearOne+1<<40, 0),
+		"a zone with seconds": now.In(time.FixedZone("", 1)),
+	} {
+		_, ok := touch.ReadHead(encode(t, deadline, nil))
+		require.False(t, ok, name)
+	}
+}
+
 func TestTouch(t *testing.T) {
 	tests := []struct {
 		name   string
