@@ -13,8 +13,8 @@ const maxHints = 1 << 14
 // last, so that the requests of one page share one write. Forgetting costs a
 // touch, never a session.
 type hints struct {
-	mu         sync.Mutex
-	young, old map[string]time.Time
+	mu     sync.Mutex
+	recent recent[string, time.Time]
 }
 
 // claim reports whether moving the expiry to want would gain at least the given
@@ -22,11 +22,7 @@ type hints struct {
 func (h *hints) claim(key string, want time.Time, gain time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	have, ok := h.young[key]
-	if !ok {
-		have = h.old[key]
-	}
-	if want.Sub(have) < gain {
+	if have, _ := h.recent.get(key); want.Sub(have) < gain {
 		return false
 	}
 	h.put(key, want)
@@ -44,8 +40,5 @@ func (h *hints) note(key string, expiry time.Time) {
 func (h *hints) forget(key string) { h.note(key, time.Time{}) }
 
 func (h *hints) put(key string, expiry time.Time) {
-	if h.young == nil || len(h.young) >= maxHints {
-		h.young, h.old = make(map[string]time.Time), h.young
-	}
-	h.young[strings.Clone(key)] = expiry // a token is a part of the whole Cookie line
+	h.recent.put(strings.Clone(key), expiry, maxHints) // a token is a part of the whole Cookie line
 }

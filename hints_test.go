@@ -14,5 +14,5 @@ func TestHintsAreBounded(t *testing.T) {
 	for i := range 10 * maxHints {
 		h.note(strconv.Itoa(i), time.Now())
 	}
-	require.LessOrEqual(t, len(h.young)+len(h.old), 2*maxHints)
+	require.LessOrEqual(t, len(h.recent.young)+len(h.recent.old), 2*maxHints)
 }

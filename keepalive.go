@@ -108,6 +108,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	m.sessions.customIdle, m.sessions.identify = cfg.IdleTimeout, cfg.Identify
 	m.pages.scripts = scriptsFor(cfg.Presence)
 	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
+	m.pages.salt = cfg.Salt
 	return m, nil
 }
 

@@ -259,7 +259,7 @@ func (res *response) insertion(session sessionState) (*inject.Insertion, string)
 	return nil, "no session"
 }
 
-// user returns the stamp of the session's user, nil where that is not known.
+// user returns the session's user, nil where that is not known.
 func (res *response) user() *string {
 	m := res.m
 	if m.cfg.Identify == nil {
@@ -271,8 +271,8 @@ func (res *response) user() *string {
 		}
 		return nil
 	}
-	stamp := userStamp(m.cfg.Salt, m.cfg.Identify(res.r.Context()))
-	return &stamp
+	user := m.cfg.Identify(res.r.Context())
+	return &user
 }
 
 // Skipped implements inject.Hooks.

@@ -47,7 +47,22 @@ type pages struct {
 	frame []byte // follows pages with a session, nil without Config.NoScript
 	// withSession goes into these, and anonymous into pages without a session.
 	withSession, anonymous *inject.Insertion
+
+	salt string                              // for userStamp
+	mu   sync.Mutex                          // guards made
+	made recent[pageKind, *inject.Insertion] // for all other pages with a session
 }
+
+// pageKind is what pages with a session differ in.
+type pageKind struct {
+	idle       time.Duration
+	user       string
+	identified bool
+	passive    bool
+}
+
+// maxPageKinds bounds one generation of insertions, of about 1 KB each.
+const maxPageKinds = 1 << 10
 
 func (p *pages) hasFrame() bool { return p.frame != nil }
 
@@ -64,12 +79,33 @@ func (p *pages) insertion(idle time.Duration, user *string, passive bool) *injec
 	if idle == p.tag.idle && user == nil && !passive {
 		return p.withSession
 	}
-	t := p.tag
-	t.idle, t.user, t.passive = idle, user, passive
-	if user != nil && *user == "" {
-		t.blank = false // a guest's page has no secrets
+	kind := pageKind{idle: idle, passive: passive}
+	if user != nil {
+		kind.user, kind.identified = *user, true
 	}
-	if !warnsInTime(t.warnBefore, idle) {
+	p.mu.Lock()
+	ins, ok := p.made.get(kind)
+	p.mu.Unlock()
+	if ok {
+		return ins
+	}
+	kind.user = strings.Clone(kind.user)
+	ins = p.newInsertion(kind)
+	p.mu.Lock()
+	p.made.put(kind, ins, maxPageKinds)
+	p.mu.Unlock()
+	return ins
+}
+
+func (p *pages) newInsertion(kind pageKind) *inject.Insertion {
+	t := p.tag
+	t.idle, t.passive = kind.idle, kind.passive
+	if kind.identified {
+		stamp := userStamp(p.salt, kind.user)
+		t.user = &stamp
+		t.blank = t.blank && stamp != "" // a guest's page has no secrets
+	}
+	if !warnsInTime(t.warnBefore, kind.idle) {
 		t.warnBefore = 0
 	}
 	return t.insertion(p.scripts, true, p.frame)

@@ -22,9 +22,9 @@ type Config struct {
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
 	// For a tab that is not tracked because its user is "", it is called for each
-	// beat, as for a session beyond MaxUserTabs; for a tab beyond MaxTabs or MaxTotal, it
-	// is not called. The last user holds
-	// for all tabs of the session, and the last meta for all sessions of the user.
+	// beat, as for a session beyond MaxUserTabs; for a tab beyond MaxTabs or MaxTotal
+	// it is not called. The last user holds for all tabs of the session, and the last
+	// meta for all sessions of the user.
 	//
 	// Default: the user that keepalive.Config.Identify returns, and no meta; without
 	// either nobody is tracked.
@@ -91,8 +91,8 @@ type Config struct {
 	Log Log
 
 	// Logger receives users that can't be shown, the first tab beyond MaxTotal and the
-	// first beyond MaxUserTabs, and the beginning and the end of a failure of Log. Default: slog.Default()
-	// at the time of use.
+	// first beyond MaxUserTabs, and the beginning and the end of a failure of Log.
+	// Default: slog.Default() at the time of use.
 	Logger *slog.Logger
 }
 
