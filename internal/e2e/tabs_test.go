@@ -46,7 +46,7 @@ func testTenTabs(t *testing.T, b *webdriver.Browser, locks bool) {
 	const (
 		watched = 2 * idle
 		late    = 3 * time.Second // that the first ping was on its way
-		twice   = 2 // answers that come so late
+		twice   = 2               // answers that come so late
 		most    = 1 + int((watched+late)/(idle*45/100)) + twice
 	)
 	a := newApp(t, idle, time.Hour)
