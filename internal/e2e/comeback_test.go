@@ -28,8 +28,8 @@ func testComeback(t *testing.T, b *webdriver.Browser) {
 	}{
 		{name: "page", path: "/page", leave: signOut, persisted: true, after: keepalive.KeepPage},
 		{name: "private page", path: "/page", leave: signOut, persisted: true, after: keepalive.BlankPage},
-		// WebKit keeps these, too. Without the cookie Chromium and Firefox would not take the page from their HTTP cache (Vary: Cookie), so it was another
-		// device that has signed out.
+		// Without the cookie Chromium and Firefox would not take the page from their HTTP cache (Vary: Cookie), so it was another
+		// device that has signed out. WebKit keeps these pages as they were left, too.
 		{name: "cached page", path: "/kept", prelude: notPersisted, leave: "location.href = '/recorder.js'", after: keepalive.KeepPage},
 		{name: "cached private page", path: "/kept", prelude: notPersisted, leave: "location.href = '/recorder.js'", after: keepalive.BlankPage},
 	} {

@@ -4,7 +4,8 @@
 //   - What must happen is waited for, with a limit that only a hanging test reaches.
 //   - What must not happen is watched for some time; a slow machine makes that time shorter, never the test wrong.
 //   - Numbers are compared with the clocks of the server and of the page at that moment, and with the order of their records.
-//   - Where a session must go on, its idle timeout leaves a ping several seconds to be late.
+//   - Where a session must go on, its idle timeout leaves a ping several seconds to be late. Where the page's own timers
+//     come later than that, the test is run again.
 package e2e_test
 
 import (
@@ -54,12 +55,23 @@ func runInBrowsers(t *testing.T, tests []browserTest) {
 			t.Parallel()
 			for _, test := range tests {
 				if test.engines == nil || slices.Contains(test.engines, engine) {
-					t.Run(test.name, func(t *testing.T) { test.run(t, withNewWindow(t, b)) })
+					runUnlessStalled(t, b, test)
 				}
 			}
 		})
 	}
 	t.Parallel() // now that its browsers run, other tests may start theirs
+}
+
+// runUnlessStalled runs a test again that was skipped as the browser stood still, twice at most.
+func runUnlessStalled(t *testing.T, b *webdriver.Browser, test browserTest) {
+	isStalled := true
+	for attempt := 0; isStalled && attempt < 3; attempt++ {
+		t.Run(test.name, func(t *testing.T) {
+			defer func() { isStalled = t.Skipped() }()
+			test.run(t, withNewWindow(t, b))
+		})
+	}
 }
 
 // withNewWindow leaves the browser with one new window.

@@ -331,7 +331,7 @@ func testDemoHidden(t *testing.T, b *webdriver.Browser) {
 
 // The charts stay in sight while the form scrolls below them.
 func testDemoOnPhone(t *testing.T, b *webdriver.Browser) {
-	address := startExample(t, "demo")
+	address := startExample(t, "demo", "-idle", "1m") // no dialog may come
 	onPhone(t, b)
 	enterDemo(t, b, address)
 	requireAccessible(t, b)

@@ -27,7 +27,8 @@ type inputTest struct {
 	input   func(b *webdriver.Browser, i int) // happens again and again
 }
 
-// runInputTests lets each page extend its session by input, and the session then end, while the page stays open. Each has a window of its own: WebKit's driver gets stuck when the mouse presses on a frame in a second tab.
+// runInputTests lets each page extend its session by input, and the session then end, while the page stays open. Each has a
+// window of its own: WebKit's driver gets stuck when the mouse presses on a frame in a second tab.
 func runInputTests(t *testing.T, b *webdriver.Browser, tests []inputTest) {
 	type session struct{ name, window, token string }
 	apps := map[session]*app{}

@@ -34,6 +34,12 @@ addEventListener('keepalive:expired', () => {
 		localStorage['expired ' + location.pathname] = document.visibilityState;
 	} catch {} // refused
 });
+let beat = Date.now();
+setInterval(() => {
+	const late = Date.now() - beat - 1000;
+	if (late > 1000) record('stall', { late });
+	beat = Date.now();
+}, 1000);
 const send = window.fetch;
 window.fetch = (url, options) => {
 	if (String(url).endsWith('/keepalive/ping')) record('sent', { method: options.method, body: options.body || '' });
@@ -53,6 +59,7 @@ type event struct {
 		Data   any
 	}
 	Method, Body string // of what was sent
+	Late         int64  // ms that a timer came late ("stall")
 }
 
 func (e event) time() time.Time { return time.UnixMilli(e.At) }

@@ -40,12 +40,14 @@ func openTabs(b *webdriver.Browser, a *app, more int) (tabs []string) {
 }
 
 // testTenTabs counts. One page waits at least 45 % of the idle timeout from when it sent a ping until it sends the next.
-// However slow the machine is, ten pages together must not ask more often, or twice as often without Web Locks.
+// Ten pages together must not ask more often, or twice as often without Web Locks. On a slow machine, an answer can come so
+// late that another tab asks as well.
 func testTenTabs(t *testing.T, b *webdriver.Browser, locks bool) {
 	const (
 		watched = 2 * idle
 		late    = 3 * time.Second // that the first ping was on its way
-		most    = 1 + int((watched+late)/(idle*45/100))
+		twice   = 2               // answers that come so late
+		most    = 1 + int((watched+late)/(idle*45/100)) + twice
 	)
 	a := newApp(t, idle, time.Hour)
 	if !locks {

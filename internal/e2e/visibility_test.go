@@ -77,8 +77,9 @@ func testSuspended(t *testing.T, b *webdriver.Browser, suspend, resume func()) {
 	time.Sleep(idle / 2) // when a ping is due
 	resumed := time.Now()
 	resume()
-	a.waitForPosts(t, token, resumed, 1)
+	eventually(t, "a ping", func() bool { return len(a.posts(resumed)) > 0 })
 	waitForEvent(t, b, "keepalive:ping", 1)
+	require.True(t, a.alive(t, token))
 
 	suspend()
 	a.waitForEnd(t, token)
