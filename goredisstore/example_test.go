@@ -13,7 +13,7 @@ import (
 var _ keepalive.Store = (*goredisstore.RedisStore)(nil)
 
 func ExampleNew() {
-	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	client := redis.NewClient(&redis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
 	defer client.Close()
 
 	sessionManager := scs.New()

@@ -2,7 +2,7 @@
 // them safely from any number of processes. It takes the place of scs's package
 // of the same name: the same keys, so only the import changes.
 //
-//	sessionManager.Store = goredisstore.New(redis.NewClient(&redis.Options{Addr: addr}))
+//	sessionManager.Store = goredisstore.New(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}))
 //
 // It needs Redis 6.2, or a server that speaks its protocol: scripts, and SET with
 // PXAT. It is tested with Redis 7.0, alone and as a cluster, and without the

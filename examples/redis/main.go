@@ -34,6 +34,7 @@ func main() {
 	if err != nil {
 		log.Fatalf("%v; give another URL with -redis", err)
 	}
+	options.ContextTimeoutEnabled = true // a call then needs no goroutine to end with its context
 	client := redis.NewClient(options)
 	defer client.Close()
 	check, cancel := context.WithTimeout(context.Background(), 10*time.Second)
