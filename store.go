@@ -61,10 +61,11 @@ type Store interface {
 	// from deadline is returned as it is.
 	//
 	// A store may try deadline with the beginning of the data first, which fails
-	// unless the deadline can be told from that alone. One that remembers the
-	// deadline of data that has not changed need not call it. It should then
-	// also have a method TouchDeadline, with the same parameters, that returns
-	// the deadline after the expiry, or the core must read the data for it.
+	// unless the deadline can be told from that alone. One whose storage reads the
+	// deadline by itself may try it with data of its own making, to know that both
+	// read the same. It should then also have a method TouchDeadline, with the same
+	// parameters, that returns the deadline after the expiry, or the core must read the
+	// data for it.
 	Touch(ctx context.Context, key string, idle time.Duration, deadline func(data []byte) (time.Time, error)) (expiry time.Time, found bool, err error)
 
 	// Replace stores data and expiry in place of a live session. It never
