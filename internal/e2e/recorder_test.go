@@ -37,7 +37,7 @@ addEventListener('keepalive:expired', () => {
 let beat = Date.now();
 setInterval(() => {
 	const late = Date.now() - beat - 1000;
-	if (late > 1000) record('stall', { late });
+	if (late > 100) record('stall', { late });
 	beat = Date.now();
 }, 1000);
 const send = window.fetch;
