@@ -72,6 +72,7 @@ func runUnlessStalled(t *testing.T, b *webdriver.Browser, test browserTest) {
 			test.run(t, withNewWindow(t, b))
 		})
 	}
+	require.False(t, isStalled, "the browser stood still three times")
 }
 
 // withNewWindow leaves the browser with one new window.
