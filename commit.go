@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -13,7 +14,11 @@ const saveTimeout = 2 * time.Second
 
 // maxMerges bounds how often a session is merged with what others have written
 // meanwhile. After that many it is written as it is.
-const maxMerges = 10
+const maxMerges = 100
+
+// maxMergeDelay bounds the random wait before each but the first merges, so that many
+// writers get out of each other's way.
+const maxMergeDelay = 5 * time.Millisecond
 
 // outliving returns a context that ends the given time after ctx: what a handler
 // has done is not lost because its client hangs up.
@@ -24,7 +29,7 @@ func outliving(ctx context.Context, after time.Duration) (context.Context, conte
 }
 
 // commit writes a modified session, and the cookie.
-func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionContext, idle time.Duration, passive bool) (hasSession bool, err error) {
+func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionContext, passive bool) (after sessionState, err error) {
 	ctx, cancel := outliving(r.Context(), saveTimeout)
 	defer cancel()
 	// Destroy takes the token away, and what is put afterwards begins another
@@ -34,26 +39,26 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 	if isDestroyed {
 		s.events.publish(Event{Kind: EventDestroy, Request: r}, c.key)
 	}
-	store := &commitStore{Store: s.store, loadedKey: c.key, old: c.data, idle: idle, passive: passive}
+	store := &commitStore{Store: s.store, loadedKey: c.key, old: c.data, passive: passive}
 	if c.fate.Load() == fateRenewed {
-		if store.taken, err = s.renewedFrom(ctx, c); err != nil {
-			return false, err
-		}
+		store.taken = s.renewedFrom(ctx, c)
 	}
 	sm := *s.manager
-	sm.Store, sm.IdleTimeout = store, idle
-	token, _, err := sm.Commit(ctx)
-	for errors.Is(err, errDiffers) && !store.gone {
-		if err = s.mergeInto(ctx, store); err == nil && !store.gone {
-			token, _, err = sm.Commit(ctx)
+	sm.Store = store
+	var token string
+	for err = errDiffers; errors.Is(err, errDiffers) && !store.gone; {
+		after.idle = s.idleTimeout(ctx) // of the merged session
+		sm.IdleTimeout, store.idle = after.idle, after.idle
+		if token, _, err = sm.Commit(ctx); errors.Is(err, errDiffers) {
+			s.mergeInto(ctx, store)
 		}
-	}
-	if err != nil {
-		return false, err
 	}
 	if store.gone {
 		s.events.publish(Event{Kind: EventLost, Request: r}, c.key)
-		return false, nil
+		return after, nil
+	}
+	if err != nil {
+		return after, err
 	}
 	key, deadline := s.key(token), s.manager.Deadline(ctx)
 	if c.key != "" && key != c.key && !isDestroyed {
@@ -67,22 +72,21 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 		s.events.publish(Event{Kind: EventConflict, Request: r, Keys: store.conflicts}, key)
 	}
 	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
-	return true, nil
+	after.hasSession = true
+	return after, nil
 }
 
 // renewedFrom returns what RenewToken has deleted: if nothing, the session must not
 // come back. That of a guest may, because nobody has signed out of it: two logins from
 // one page, by a double click, must not both fail.
-func (s *sessions) renewedFrom(ctx context.Context, c *sessionContext) (*takenSession, error) {
+func (s *sessions) renewedFrom(ctx context.Context, c *sessionContext) *takenSession {
 	taken := c.taken.Load()
-	if taken.found || s.identify == nil {
-		return taken, nil
+	if !taken.found && s.identify != nil {
+		if user, err := s.userOf(ctx, c.data); err == nil && user == "" {
+			return nil
+		}
 	}
-	user, err := s.userOf(ctx, c.data)
-	if err == nil && user == "" {
-		taken = nil
-	}
-	return taken, err
+	return taken
 }
 
 // errDiffers says that the stored session is no longer what the request has loaded.
@@ -169,30 +173,33 @@ func (s *commitStore) replace(ctx context.Context, key string, data []byte) (fou
 	return s.Replace(ctx, key, data, s.expiry)
 }
 
-// mergeInto merges what is stored into the session in ctx.
-func (s *sessions) mergeInto(ctx context.Context, store *commitStore) error {
+// mergeInto merges what is stored into the session in ctx, or decides that it can't be
+// merged.
+func (s *sessions) mergeInto(ctx context.Context, store *commitStore) {
 	theirs := store.theirs
 	store.theirs = nil
-	may, err := s.mayMerge(ctx, store.old, theirs)
-	if err != nil {
-		return err
+	if store.merges++; store.merges > 3 {
+		time.Sleep(rand.N(maxMergeDelay))
 	}
-	if !may {
-		// A renewal is a login or a logout. It has deleted what is not merged.
-		store.gone, store.conflict, store.taken = store.taken == nil, true, nil
-		return nil
-	}
+	may, isSameUser, err := s.mayMerge(ctx, store.old, theirs)
 	var held [3]contents
 	for i, data := range [][]byte{store.old, store.mine, theirs} {
-		if held[i], err = s.decode(data); err != nil {
-			return err
+		if err == nil {
+			held[i], err = s.decode(data)
 		}
 	}
-	merged, conflicts := merge(held[0], held[1], held[2])
-	s.apply(ctx, held[1], merged)
-	store.old = theirs
-	store.merges++
-	store.conflict = store.conflict || len(conflicts) > 0
-	store.conflicts = append(store.conflicts, conflicts...)
-	return nil
+	switch {
+	case err != nil: // what can't be read can't be merged, and scs would write over it
+		store.conflict, store.merges, store.taken = true, maxMerges, nil
+	case !may && (store.taken == nil || isSameUser):
+		store.gone = true
+	case !may: // a login, which has deleted what is not merged
+		store.conflict, store.taken = true, nil
+	default:
+		merged, conflicts, isLost := merge(held[0], held[1], held[2])
+		s.apply(ctx, held[1], merged)
+		store.old = theirs
+		store.conflict = store.conflict || isLost
+		store.conflicts = append(store.conflicts, conflicts...)
+	}
 }

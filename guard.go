@@ -17,11 +17,8 @@ type guard struct {
 // iterableGuard is a guard of a store that supports iteration.
 type iterableGuard struct{ guard }
 
-// newGuard returns a guard of inner, unless that is one.
+// newGuard returns a guard of inner for a session manager.
 func newGuard(inner Store, sm *scs.SessionManager) Store {
-	if _, ok := inner.(guarded); ok {
-		return inner
-	}
 	g := guard{inner, sm}
 	switch inner.(type) {
 	case scs.IterableStore, scs.IterableCtxStore:
@@ -31,21 +28,33 @@ func newGuard(inner Store, sm *scs.SessionManager) Store {
 }
 
 // guarded is a guard.
-type guarded interface{ unguarded() Store }
+type guarded interface {
+	unguarded() Store
+	guards(sm *scs.SessionManager) bool
+}
 
 func (g guard) unguarded() Store { return g.Store }
 
+func (g guard) guards(sm *scs.SessionManager) bool { return g.manager == sm }
+
+// request returns the request in ctx if key is the name of the session that it has
+// loaded.
+func (g guard) request(ctx context.Context, key string) *sessionContext {
+	if c, ok := ctx.Value(requestKey{g.manager}).(*sessionContext); ok && key != "" && key == c.key {
+		return c
+	}
+	return nil
+}
+
 // DeleteCtx implements scs.CtxStore.
 func (g guard) DeleteCtx(ctx context.Context, key string) error {
-	c, ok := ctx.Value(requestKey{g.manager}).(*sessionContext)
-	if !ok || key == "" || key != c.key {
-		return remove(ctx, g.Store, key)
+	if c := g.request(ctx, key); c != nil {
+		if data, found, err := take(ctx, g.Store, key); err == nil {
+			c.noteTaken(data, found)
+			return nil
+		}
 	}
-	data, found, err := take(ctx, g.Store, key)
-	if err == nil {
-		c.noteTaken(data, found)
-	}
-	return err
+	return remove(ctx, g.Store, key) // also what can't be read
 }
 
 // taker is a Store that can tell what it deletes.
@@ -85,8 +94,20 @@ func (g guard) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 	return find(ctx, g.Store, key)
 }
 
-// CommitCtx implements scs.CtxStore.
+// CommitCtx implements scs.CtxStore. A handler that calls SessionManager.Commit by itself
+// writes what it has, and the request goes on from there. That brings no session back
+// either.
 func (g guard) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) error {
+	if c := g.request(ctx, key); c != nil {
+		found, err := g.Replace(ctx, key, data, expiry)
+		if err == nil && found {
+			c.data = data
+		}
+		return err
+	}
+	if c, ok := ctx.Value(requestKey{g.manager}).(*sessionContext); ok && c.renewedAfterEnd() {
+		return nil
+	}
 	return create(ctx, g.Store, key, data, expiry)
 }
 

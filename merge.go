@@ -20,18 +20,25 @@ func (s *sessions) decode(data []byte) (c contents, err error) {
 }
 
 // merge returns mine with what others have changed from base to theirs. A key, or
-// the deadline, that both have changed is mine. conflicts are the keys that both have
-// changed differently.
+// the deadline, that both have changed is mine. isLost reports whether that drops
+// something of theirs, and conflicts are the keys of it.
 //
 // If mine has none of the keys of base, they were cleared, and so is what others have
 // put there.
-func merge(base, mine, theirs contents) (merged contents, conflicts []string) {
+func merge(base, mine, theirs contents) (merged contents, conflicts []string, isLost bool) {
 	if isCleared(base, mine) {
-		return mine, nil
+		for key := range theirs.values {
+			if !sameValue(key, theirs, base) && !sameValue(key, theirs, mine) {
+				conflicts = append(conflicts, key)
+			}
+		}
+		slices.Sort(conflicts)
+		return mine, conflicts, len(conflicts) > 0
 	}
 	merged = contents{theirs.deadline, make(map[string]any)}
 	if !mine.deadline.Equal(base.deadline) {
 		merged.deadline = mine.deadline
+		isLost = !theirs.deadline.Equal(base.deadline) && !theirs.deadline.Equal(mine.deadline)
 	}
 	for key := range mine.values {
 		if !sameValue(key, mine, base) || sameValue(key, mine, theirs) {
@@ -51,7 +58,7 @@ func merge(base, mine, theirs contents) (merged contents, conflicts []string) {
 		}
 	}
 	slices.Sort(conflicts)
-	return merged, slices.Compact(conflicts)
+	return merged, slices.Compact(conflicts), isLost || len(conflicts) > 0
 }
 
 // isCleared reports whether all keys of base are gone.
@@ -90,17 +97,19 @@ func (s *sessions) apply(ctx context.Context, mine, merged contents) {
 
 // mayMerge reports whether what others have written may become part of the session
 // in ctx: with Config.Identify only if it is of the same user. What a guest has put
-// into a session stays there when that becomes a user's, as it does in scs.
-func (s *sessions) mayMerge(ctx context.Context, base, theirs []byte) (bool, error) {
+// into a session stays there when that becomes a user's, as it does in scs. isSameUser
+// reports that the request itself has not made it another user's.
+func (s *sessions) mayMerge(ctx context.Context, base, theirs []byte) (may, isSameUser bool, err error) {
 	if s.identify == nil {
-		return true, nil
-	}
-	their, err := s.userOf(ctx, theirs)
-	if err != nil || their == s.identify(ctx) {
-		return err == nil, err
+		return true, true, nil
 	}
 	loaded, err := s.userOf(ctx, base)
-	return err == nil && their == "" && loaded == "", err
+	if err != nil {
+		return false, false, err
+	}
+	their, err := s.userOf(ctx, theirs)
+	mine := s.identify(ctx)
+	return their == mine || their == "" && loaded == "", mine == loaded, err
 }
 
 // userOf returns what Config.Identify says of the session that data holds.

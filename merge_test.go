@@ -5,8 +5,11 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +84,8 @@ func remove(sm *scs.SessionManager, ctx context.Context) { sm.Remove(ctx, "a") }
 
 func nothing(*scs.SessionManager, context.Context) {}
 
+func commit(sm *scs.SessionManager, ctx context.Context) { _, _, _ = sm.Commit(ctx) }
+
 func destroy(sm *scs.SessionManager, ctx context.Context) { _ = sm.Destroy(ctx) }
 
 func renew(sm *scs.SessionManager, ctx context.Context) { _ = sm.RenewToken(ctx) }
@@ -119,7 +124,7 @@ func TestTwoWriters(t *testing.T) {
 		{name: "changed here, removed there", first: put("a", "1"), second: remove, want: map[string]any{"a": "1", "b": "old"}, events: []keepalive.EventKind{save, conflict, save}, keys: []string{"a"}},
 		{name: "a new key of both", first: put("c", "1"), second: put("c", "2"), want: map[string]any{"a": "old", "b": "old", "c": "1"}, events: []keepalive.EventKind{save, conflict, save}, keys: []string{"c"}},
 		{name: "written as it was", first: put("a", "old"), second: put("a", "2"), want: map[string]any{"a": "2", "b": "old"}},
-		{name: "cleared here", first: all(clearAll, put("c", "1")), second: put("d", "2"), want: map[string]any{"c": "1"}},
+		{name: "cleared here", first: all(clearAll, put("c", "1")), second: put("d", "2"), want: map[string]any{"c": "1"}, events: []keepalive.EventKind{save, conflict, save}, keys: []string{"d"}},
 		{name: "cleared there", first: put("c", "1"), second: clearAll, want: map[string]any{"c": "1"}},
 		{name: "ended there", first: put("a", "1"), second: destroy, events: []keepalive.EventKind{ended, lost}},
 		{name: "ended here", first: destroy, second: put("a", "2"), events: []keepalive.EventKind{save, ended}},
@@ -129,6 +134,12 @@ func TestTwoWriters(t *testing.T) {
 		{name: "renewed by both", first: all(renew, put("a", "1")), second: renew, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{renewed, save, lost}},
 		{name: "renewed here, changed there", first: all(renew, put("a", "1")), second: put("b", "2"), want: map[string]any{"a": "1", "b": "2"}, events: []keepalive.EventKind{save, renewed, save}},
 		{name: "a message after the end", first: all(destroy, put("message", "bye")), second: destroy, want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{ended, ended, save}},
+		{name: "renewed, then ended", first: all(renew, destroy, put("message", "bye")), second: put("c", "2"), want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{save, ended, save}},
+		{name: "renewed, then ended, then renewed", first: all(renew, destroy, renew, put("a", "1")), second: put("c", "2"), want: map[string]any{"a": "1"}, events: []keepalive.EventKind{save, ended, save}},
+		{name: "renewed, ended and renewed, ended there", first: all(renew, destroy, renew, put("a", "1")), second: destroy, want: map[string]any{"a": "1"}, events: []keepalive.EventKind{ended, ended, save}},
+		{name: "written twice", first: all(put("c", "1"), commit, func(sm *scs.SessionManager, ctx context.Context) { sm.Remove(ctx, "c") }), second: nothing, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{save}},
+		{name: "written twice, ended there", first: all(put("c", "1"), commit), second: destroy, events: []keepalive.EventKind{ended, lost}},
+		{name: "renewed and written, ended there", first: all(renew, commit), second: destroy, events: []keepalive.EventKind{ended, lost}},
 		{name: "a login after the end", first: all(destroy, renew, put("a", "old")), second: all(destroy, renew, put("a", "old")), want: map[string]any{"a": "old"}, events: []keepalive.EventKind{ended, save, ended, save}},
 		{name: "ended everywhere but here", first: all(endAll, renew), second: nothing, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{renewed, save}},
 		{name: "ended everywhere", first: all(endAll, put("a", "1")), second: nothing, events: []keepalive.EventKind{lost}},
@@ -299,6 +310,69 @@ func identified(sm *scs.SessionManager) keepalive.Config {
 	}
 }
 
+// A logout that only takes the user out of the session is not undone by a renewal that
+// has loaded it before.
+func TestRenewalAfterLogoutInPlace(t *testing.T) {
+	for _, logout := range []do{clearAll, func(sm *scs.SessionManager, ctx context.Context) { sm.Remove(ctx, "user") }} {
+		sm := newSessions()
+		o := runOverlap(t, sm, identified(sm), map[string]any{"user": "ann", "a": 1}, renew, logout)
+		_, _, found := apptest.Stored(t, sm, o.client.Token)
+		require.False(t, found)
+	}
+}
+
+// Many requests that write at once lose nothing, and none gives up.
+func TestManyWriters(t *testing.T) {
+	const writers = 40
+	sm := newSessions()
+	var conflicts atomic.Int64
+	var ready sync.WaitGroup
+	ready.Add(writers)
+	h := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) {
+		if e.Kind == conflict {
+			conflicts.Add(1)
+		}
+	}}).LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ready.Done()
+		ready.Wait()
+		sm.Put(r.Context(), r.URL.Path, true)
+	}))
+	token := newToken(t, sm)
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() { (&apptest.Client{Handler: h, Token: token}).Get(fmt.Sprintf("/%d", i)) })
+	}
+	wg.Wait()
+	_, values, _ := apptest.Stored(t, sm, token)
+	require.Len(t, values, 1+writers)
+	require.Zero(t, conflicts.Load())
+}
+
+// What others have written and this program can't read is written over, as in scs.
+func TestUnreadableConflict(t *testing.T) {
+	for _, first := range []do{put("a", 2), all(renew, put("a", 2))} {
+		sm := newSessions()
+		spoil := func(sm *scs.SessionManager, ctx context.Context) {
+			require.NoError(t, sm.Store.Commit(sm.Token(ctx), []byte("no session"), time.Now().Add(time.Hour)))
+		}
+		o := runOverlap(t, sm, keepalive.Config{}, map[string]any{"a": 1}, all(spoil, first), nothing)
+		_, values, _ := apptest.Stored(t, sm, o.client.Token)
+		require.Equal(t, map[string]any{"a": 2}, values)
+		require.Contains(t, kinds(o.events), conflict)
+	}
+}
+
+// A store that another session manager has guarded is guarded anew.
+func TestStoreOfAnotherManager(t *testing.T) {
+	other := newSessions()
+	newManager(t, other, keepalive.Config{}).LoadAndSave(http.NotFoundHandler())
+	sm := newSessions()
+	sm.Store = other.Store
+	o := runOverlap(t, sm, keepalive.Config{}, map[string]any{"a": 1}, renew, destroy)
+	_, _, found := apptest.Stored(t, sm, o.client.Token)
+	require.False(t, found)
+}
+
 // Two logins at once from the page of a guest: both sign in.
 func TestTwoLoginsOfGuest(t *testing.T) {
 	login := all(renew, put("user", "ann"))
@@ -337,8 +411,8 @@ func TestEndlessConflict(t *testing.T) {
 	sm.Store = store
 	o := runOverlap(t, sm, keepalive.Config{}, map[string]any{"a": 1}, put("a", 2), nothing)
 	_, values, _ := apptest.Stored(t, sm, o.client.Token)
-	require.Equal(t, map[string]any{"a": 2, "n": 10}, values)
-	require.Equal(t, 10, store.swaps)
+	require.Equal(t, map[string]any{"a": 2, "n": 100}, values)
+	require.Equal(t, 100, store.swaps)
 	require.Equal(t, []keepalive.EventKind{conflict, save}, kinds(o.events))
 }
 

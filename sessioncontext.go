@@ -92,20 +92,26 @@ func (c *sessionContext) noteTaken(data []byte, found bool) {
 	}
 }
 
-// noteFate tells a Destroy from a RenewToken. Both delete under the lock of scs,
-// which must not be asked anything then. It has to be called before anything else is
-// done to the session, and so whenever scs asks for it.
+// noteFate tells a Destroy, also one after a RenewToken, from a RenewToken alone. Both
+// delete under the lock of scs, which must not be asked anything then. It has to be
+// called before anything else is done to the session, and so whenever scs asks for it.
 func (c *sessionContext) noteFate() {
-	if c.taken.Load() == nil || c.fate.Load() != 0 {
+	if c.taken.Load() == nil || c.fate.Load() == fateDestroyed {
 		return
 	}
 	switch c.sessions.manager.Token(c.inner) {
 	case c.token: // it was deleted by its name, and nothing has happened to it here
 	case "":
-		c.fate.CompareAndSwap(0, fateDestroyed)
+		c.fate.Store(fateDestroyed)
 	default:
 		c.fate.CompareAndSwap(0, fateRenewed)
 	}
+}
+
+// renewedAfterEnd reports whether the handler has renewed a session that had ended
+// before.
+func (c *sessionContext) renewedAfterEnd() bool {
+	return c.fate.Load() == fateRenewed && !c.taken.Load().found
 }
 
 // loading is the context from which scs makes the session: without one, whatever

@@ -42,6 +42,7 @@ type sessions struct {
 	writesCookies atomic.Bool
 
 	installed Store      // what New has found or made
+	isGuarded bool       // guardStore was called
 	setup     sync.Mutex // guards installStore and start against each other
 
 	// What follows is set by start, at the first request.
@@ -96,7 +97,9 @@ func (s *sessions) start() {
 	case guarded:
 		s.store = store.unguarded()
 	case Store:
-		s.events.log().Warn("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to see what scs deletes: RenewToken may bring back a session that has ended; set it before")
+		if s.isGuarded {
+			s.events.log().Warn("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to see what scs deletes: RenewToken may bring back a session that has ended; set it before")
+		}
 		s.store = store
 	default:
 		s.events.log().Error("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to guard it: a logout may be undone by a ping at the same time; set it before")
@@ -151,9 +154,18 @@ func (s *sessions) guardStore() {
 	s.installStore()
 	s.setup.Lock()
 	defer s.setup.Unlock()
-	if store, ok := s.manager.Store.(Store); ok && !s.started {
-		s.manager.Store = newGuard(store, s.manager)
+	store, ok := s.manager.Store.(Store)
+	if !ok || s.started {
+		return
 	}
+	s.isGuarded = true
+	if g, ok := store.(guarded); ok {
+		if g.guards(s.manager) {
+			return
+		}
+		store = g.unguarded() // of the session manager that the program has it from
+	}
+	s.manager.Store = newGuard(store, s.manager)
 }
 
 // wrap returns inner as a Store.
@@ -311,10 +323,9 @@ func (s *sessions) save(w http.ResponseWriter, r *http.Request, c *sessionContex
 	case status == scs.Unmodified && c.token == "":
 		return sessionState{}, nil
 	}
-	after.idle = s.idleTimeout(r.Context())
-	switch {
+	switch after.idle = s.idleTimeout(r.Context()); {
 	case status == scs.Modified:
-		after.hasSession, err = s.commit(w, r, c, after.idle, passive)
+		after, err = s.commit(w, r, c, passive)
 	case passive:
 		s.traceNoTouch(r, c.key, "passive")
 		after.hasSession = true
