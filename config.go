@@ -106,8 +106,10 @@ type Config struct {
 	// and never learn of another user. Pages without a session have no stamp.
 	//
 	// Identify is called once for each page of a session that gets the script, with the
-	// session as the handler left it, and again for a conditional request. With Inject
-	// alone it is not called. It needs Salt, the same in all instances. Default: nil,
+	// session as the handler left it, and again for a conditional request. Where two
+	// requests have modified a session at the same time, it is also called with what was
+	// loaded and what is stored: nothing gets into another user's session (EventLost).
+	// With Inject alone it is not called. It needs Salt, the same in all instances. Default: nil,
 	// pages do not notice another user.
 	Identify func(ctx context.Context) string
 

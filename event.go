@@ -29,10 +29,11 @@ const (
 	// it has become another user's. What the request wrote is dropped.
 	EventLost EventKind = "lost"
 	// EventConflict is a request that has written over what another one wrote
-	// meanwhile, because both have changed the same Keys. It comes without Keys where
-	// both have changed a session that RenewToken has made another user's, and where
-	// others have written ten times while the request tried. All else that the two
-	// have changed is kept. EventSave follows.
+	// meanwhile: Keys that both have changed, or that came to a session which it has
+	// cleared. What else both have written is kept. It comes without Keys where both
+	// have changed the deadline, and where nothing could be merged: RenewToken has made
+	// the session another user's, the other's data can't be read, or others have written
+	// 100 times while the request tried. EventSave follows.
 	EventConflict EventKind = "conflict"
 	// EventRenew is a request that gave its session another token. Session is the
 	// name that it had before; EventSave follows, with the new one.
@@ -71,7 +72,8 @@ type Event struct {
 	Session string
 
 	// Expiry is when the session ends if nothing touches it again, for
-	// EventPing, EventTouch and EventSave; zero if the store does not know.
+	// EventPing, EventTouch and EventSave; zero if the store does not know, and for what
+	// a request of Config.Passive has written.
 	Expiry time.Time
 
 	// Deadline is when the session ends whatever happens, where Expiry is set.

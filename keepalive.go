@@ -30,9 +30,12 @@
 // # Requests that write at the same time
 //
 // A request that only reads a session never writes its data. One that modifies
-// it replaces the whole of it, and only if the session still exists. When two
-// requests modify the same session at the same time the last one wins, as in
-// scs. RenewToken, and a write to a session that has no token yet, always create.
+// it writes it only if the session still exists. When two requests modify the same
+// session at the same time, each keeps what it has changed, added and removed; a key
+// that both have changed is of the one that ends later (EventConflict). A store that
+// can't compare what it replaces (see [Store]) has the last one win, as in scs. A write
+// to a session that has no token yet creates one. RenewToken does unless the session
+// has ended since the request began.
 //
 // # Events
 //

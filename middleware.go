@@ -17,8 +17,11 @@ import (
 //
 // An app can see these differences from scs. Two requests that modify a session at
 // the same time are merged, key by key; a key that both have changed is of the one
-// that ends later, and EventConflict says so. RenewToken creates nothing where the
-// session has ended since the request began. A request that only reads a session
+// that ends later, and EventConflict says so. One that leaves none of the keys it has
+// loaded has cleared the session, also of what others have put there. With
+// Config.Identify nothing is merged into another user's session. RenewToken, and an
+// explicit SessionManager.Commit, create nothing where the session has ended since the
+// request began. A request that only reads a session
 // extends it without writing its data, and sends no cookie for that. Even this
 // touch is skipped when it would gain less than a twentieth of the idle timeout
 // or a minute, whichever is less. A cookie lasts until the session's deadline,

@@ -189,13 +189,22 @@ func (s *RedisStore) DeleteCtx(ctx context.Context, token string) error {
 	return err
 }
 
+// once is a command that go-redis does not repeat when its answer gets lost: another
+// GETDEL would find nothing.
+type once struct{ *redis.StringCmd }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
 // Take deletes a live session and returns the data that it had at that moment. Of
 // two calls at once, one finds it. Like DeleteCtx it is carried out even if the
-// context ends. A call whose answer got lost, and which go-redis has repeated, finds
-// nothing.
+// context ends. If the answer gets lost the error says so, and the session may have
+// gone.
 func (s *RedisStore) Take(ctx context.Context, key string) (data []byte, found bool, err error) {
 	data, err = touch.RunDetached(ctx, func(ctx context.Context) ([]byte, error) {
-		return s.client.GetDel(ctx, s.prefix+key).Bytes()
+		cmd := once{redis.NewStringCmd(ctx, "GETDEL", s.prefix+key)}
+		_ = s.client.Process(ctx, cmd) // the command has the error
+		return cmd.Bytes()
 	})
 	if errors.Is(err, redis.Nil) {
 		return nil, false, nil

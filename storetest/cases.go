@@ -147,10 +147,17 @@ var cases = []testCase{
 			} {
 				x := newSession(k, life.deadline, short)
 				must(t, x.commit(s))
-				if life.idle > 0 {
-					var err error
-					x.expiry, err = x.touch(s, life.idle)
-					must(t, err)
+				for life.idle > 0 {
+					expiry, err := x.touch(s, life.idle)
+					if err == nil {
+						x.expiry = expiry
+						break
+					}
+					if time.Now().Before(x.expiry) {
+						t.Fatal(err)
+					}
+					x = newSession(k, life.deadline, short) // the machine is slow
+					must(t, x.commit(s))
 				}
 				sessions = append(sessions, x)
 			}

@@ -70,7 +70,7 @@ func RedisCluster(tb testing.TB, masters int) []*Server {
 	nodes := make([]*Server, masters)
 	for i := range nodes {
 		nodes[i] = Redis(tb, "--cluster-enabled", "yes", "--cluster-port", clusterPort,
-			"--cluster-node-timeout", "2000")
+			"--cluster-node-timeout", "60000")
 		from, to := slots*i/masters, slots*(i+1)/masters-1
 		do(nodes[i], "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to))
 		do(nodes[i], "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
