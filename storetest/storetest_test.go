@@ -1,6 +1,8 @@
 package storetest_test
 
 import (
+	"flag"
+	"os"
 	"testing"
 	"time"
 
@@ -53,4 +55,13 @@ func TestSharedStorage(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	storetest.Run(t, func(*testing.T) keepalive.Store { return m })
+}
+
+// The kit mostly waits, so many run at once on any number of cores.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
