@@ -115,6 +115,7 @@ func TestLimitOfAUser(t *testing.T) {
 		time.Sleep(12 * time.Second)
 		require.Equal(t, "eve:/,/,/b", shown(t, tracker))
 		require.Equal(t, "eve:/,/,/b", shown(t, other))
+		synctest.Wait() // it logs beside
 		require.Equal(t, 1, strings.Count(log.String(), "not tracked"))
 		leave(tracker, "s0", "t0")
 		time.Sleep(12 * time.Second)
