@@ -197,7 +197,8 @@ func checkAppearance(t *testing.T, b *webdriver.Browser, dialog string, look app
 	eventually(t, "the page has its colours", func() bool {
 		return webdriver.Script[bool](b, `
 			const host = document.querySelector('keepalive-dialog');
-			return host.hasAttribute('data-dark') === /normal/.test(arguments[0]) || !host.shadowRoot.firstChild.showModal`, look.style)
+			const hasColours = host.hasAttribute('data-dark') === /normal/.test(arguments[0]) || !host.shadowRoot.firstChild.showModal;
+			return hasColours && document.title !== '' // a page that has lost its content gets one again`, look.style)
 	})
 	m := measure(b)
 	require.Equal(t, look.lang == "he", m.Direction == "rtl", m.Direction)

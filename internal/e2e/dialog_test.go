@@ -457,8 +457,12 @@ func testClosedByBrowser(t *testing.T, b *webdriver.Browser) {
 		require.Equal(t, "dialog", waitForDialog(t, b).Focus)
 	}
 	showView(t, b, view{Notice: "gone"})
-	webdriver.Script[any](b, closeIt)
-	waitForBar(t, b, true)
+	eventually(t, "the bar", func() bool {
+		if readDialog(b).Open {
+			webdriver.Script[any](b, closeIt)
+		}
+		return readBar(b)
+	})
 	require.False(t, readDialog(b).Open)
 
 	// The page hears nothing of a key that has closed a dialog, also when it is released.

@@ -119,9 +119,12 @@ func testBar(t *testing.T, b *webdriver.Browser) {
 
 func waitForBar(t *testing.T, b *webdriver.Browser, there bool) {
 	t.Helper()
-	eventually(t, "the bar", func() bool {
-		return there == webdriver.Script[bool](b, "return !!document.querySelector('keepalive-dialog')?.shadowRoot.querySelector('[part=bar]')")
-	})
+	eventually(t, "the bar", func() bool { return there == readBar(b) })
+}
+
+// readBar reports whether the current page shows the bar.
+func readBar(b *webdriver.Browser) bool {
+	return webdriver.Script[bool](b, "return !!document.querySelector('keepalive-dialog')?.shadowRoot.querySelector('[part=bar]')")
 }
 
 // Where the app wants neither, nothing reminds of the end.

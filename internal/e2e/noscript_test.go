@@ -36,7 +36,7 @@ func noScript(c *keepalive.Config) { c.NoScript = true }
 // testNoScript has a browser of its own, whose JavaScript is off.
 func testNoScript(t *testing.T, b *webdriver.Browser) {
 	const (
-		idle    = 12 * time.Second
+		idle    = 24 * time.Second
 		refresh = idle / 3
 	)
 	t.Run("with JavaScript", func(t *testing.T) {
