@@ -76,7 +76,7 @@ fuzz:
 
 # The benchmarks against real servers go on working.
 bench-once:
-	cd internal/stores && go test -count=1 -run='^$$' -bench=. -benchtime=1x ./...
+	cd internal/stores && go test -short -count=1 -run='^$$' -bench=. -benchtime=1x ./...
 
 bench:
 	go test -run='^$$' -bench=. -count=6 . ./presence
