@@ -37,18 +37,16 @@ func (g guard) unguarded() Store { return g.Store }
 
 func (g guard) guards(sm *scs.SessionManager) bool { return g.manager == sm }
 
-// request returns the request in ctx if key is the name of the session that it has
-// loaded.
-func (g guard) request(ctx context.Context, key string) *sessionContext {
-	if c, ok := ctx.Value(requestKey{g.manager}).(*sessionContext); ok && key != "" && key == c.key {
-		return c
-	}
-	return nil
+// request returns the request in ctx, nil for none, and whether key is the name of the
+// session that it has loaded.
+func (g guard) request(ctx context.Context, key string) (c *sessionContext, isLoaded bool) {
+	c, _ = ctx.Value(requestKey{g.manager}).(*sessionContext)
+	return c, c != nil && key != "" && key == c.key
 }
 
 // DeleteCtx implements scs.CtxStore.
 func (g guard) DeleteCtx(ctx context.Context, key string) error {
-	if c := g.request(ctx, key); c != nil {
+	if c, isLoaded := g.request(ctx, key); isLoaded {
 		if data, found, err := take(ctx, g.Store, key); err == nil {
 			c.noteTaken(data, found)
 			return nil
@@ -98,14 +96,15 @@ func (g guard) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 // writes what it has, and the request goes on from there. That brings no session back
 // either.
 func (g guard) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) error {
-	if c := g.request(ctx, key); c != nil {
+	c, isLoaded := g.request(ctx, key)
+	switch {
+	case isLoaded:
 		found, err := g.Replace(ctx, key, data, expiry)
 		if err == nil && found {
 			c.data = data
 		}
 		return err
-	}
-	if c, ok := ctx.Value(requestKey{g.manager}).(*sessionContext); ok && c.renewedAfterEnd() {
+	case c != nil && c.renewedAfterEnd():
 		return nil
 	}
 	return create(ctx, g.Store, key, data, expiry)
