@@ -64,7 +64,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 	if c.key != "" && key != c.key && !isDestroyed {
 		s.events.publish(Event{Kind: EventRenew, Request: r}, c.key)
 	}
-	s.hints.note(key, store.expiry)
+	s.hints.note(key, store.expiry, after.idle)
 	// The cookie lives until the deadline; that the session may end sooner is
 	// for the store to know. So no touch has to send it again.
 	s.manager.WriteSessionCookie(ctx, w, token, deadline)
@@ -72,7 +72,7 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 		s.events.publish(Event{Kind: EventConflict, Request: r, Keys: store.conflicts}, key)
 	}
 	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
-	after.hasSession = true
+	after.times = sessionTimes{expiry: store.expiry, deadline: deadline, found: true}
 	return after, nil
 }
 

@@ -37,6 +37,7 @@ var (
 //	GET  dialog               the words and the look of its dialogs
 //	GET  dialog.<hash>.js     what shows them
 //	GET  after.js             what BlankPage and OpenLogin add
+//	GET  extras.<hash>.js     what the script can do without in a page's first seconds
 //	GET  frame                what Config.NoScript puts into pages; extends the session
 //	POST here, leave          what Config.Presence lets pages report; extend nothing
 //
@@ -102,7 +103,7 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "leave":
 		e.leave(w, r)
 	default:
-		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs, e.m.pages.scripts.after} {
+		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs, e.m.pages.scripts.after, e.m.pages.scripts.extras} {
 			if s.hasName(name) {
 				serveScript(w, r, s, name)
 				return

@@ -186,6 +186,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{request: "GET /keepalive/keepalive.js", status: 200},
 		{request: "GET /keepalive/keepalive.debug.js", status: 200},
 		{request: "GET /keepalive/dialog.old.js", status: 200},
+		{request: "GET /keepalive/extras.old.js", status: 200},
 		{request: "GET /keepalive/keepalive.js", header: "Range: bytes=0-9\r\n", status: 206},
 		{request: "GET /keepalive/keepalive.js", header: "Range: bytes=9999999-\r\n", status: 416},
 		{request: "GET /keepalive/keepalive.js", header: "If-None-Match: *\r\n", status: 304},

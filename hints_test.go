@@ -12,7 +12,7 @@ import (
 func TestHintsAreBounded(t *testing.T) {
 	var h hints
 	for i := range 10 * maxHints {
-		h.note(strconv.Itoa(i), time.Now())
+		h.note(strconv.Itoa(i), time.Now(), time.Minute)
 	}
 	require.LessOrEqual(t, len(h.recent.young)+len(h.recent.old), 2*maxHints)
 }

@@ -77,7 +77,8 @@ type Manager struct {
 	sessions sessions
 	pages    pages
 	reach    reach
-	mark     any // the key under which a request's context has the Manager
+	mark     any    // the key under which a request's context has the Manager
+	metric   string // the name of what Server-Timing says of the session
 
 	// once guards start, which runs at the first request, because programs set
 	// the fields of the scs.SessionManager at any time before.
@@ -102,7 +103,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 	if err := cfg.check(sm); err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, mark: contextMark(cfg.Path)}
+	m := &Manager{cfg: cfg, mark: contextMark(cfg.Path), metric: metricName(cfg.PublicPath)}
 	m.events.logger, m.events.observer = cfg.Logger, cfg.Observer
 	m.events.salt = []byte(cmp.Or(cfg.Salt, rand.Text()))
 	if err := m.sessions.init(sm, &m.events); err != nil {

@@ -27,9 +27,10 @@ import (
 // or a minute, whichever is less. A cookie lasts until the session's deadline,
 // not its idle expiry. HTML of a session for which the handler sets none of
 // Cache-Control, Expires and Pragma gets "private, no-cache", because no cookie keeps
-// shared caches away. The session is saved on the first of Write, WriteHeader,
-// Flush, ReadFrom and Hijack. When it cannot be saved, what the handler writes
-// after Config.ErrorFunc is dropped. After a panic nothing is saved.
+// shared caches away. Responses that no shared cache may use without asking say in
+// Server-Timing how long the session lasts. The session is saved on the first of
+// Write, WriteHeader, Flush, ReadFrom and Hijack. When it cannot be saved, what the
+// handler writes after Config.ErrorFunc is dropped. After a panic nothing is saved.
 //
 // It may be called for several handlers. Wrapping a handler twice is the same as
 // once.
@@ -202,7 +203,7 @@ func (res *response) configuredSkip() string {
 }
 
 // BeforeHeader implements inject.Hooks.
-func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
+func (res *response) BeforeHeader(w http.ResponseWriter, status int) (err error) {
 	if res.loaded == nil {
 		return nil
 	}
@@ -212,8 +213,9 @@ func (res *response) BeforeHeader(w http.ResponseWriter) (err error) {
 		res.m.events.report(res.r, res.loaded.key, "the store could not save a session", err)
 		return err
 	}
+	timing := res.addServerTiming(w.Header(), status)
 	if isSilent && (res.session.hasSession || res.loaded.token != "") { // a page was made of one that ends here, too
-		res.writer.SetCacheControl(privatePage)
+		res.writer.SetIfHTML(privatePage, timing)
 	}
 	return nil
 }

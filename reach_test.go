@@ -3,6 +3,7 @@ package keepalive_test
 import (
 	"bytes"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,9 @@ func TestNestedManagers(t *testing.T) {
 	}
 }
 
-// Where a page blocks scripts without integrity metadata, the tag has it.
+var moduleTag = regexp.MustCompile(`<script nonce="abc" type="module" src="(/keepalive/(\w+)\.[\w-]{12}\.js)" integrity="sha256-([^"]+)" crossorigin="anonymous"></script>`)
+
+// Where a page blocks scripts without integrity metadata, the tag has it, and those of the modules that the script would import.
 func TestIntegrityPolicy(t *testing.T) {
 	for _, debug := range []bool{false, true} {
 		sm := newSessions()
@@ -122,5 +125,13 @@ func TestIntegrityPolicy(t *testing.T) {
 		_, integrity, _ := strings.Cut(rest, `integrity="`)
 		integrity, _, _ = strings.Cut(integrity, `"`)
 		require.Equal(t, sha256Base64(body(t, c.Get(src))), strings.TrimPrefix(integrity, "sha256-"))
+
+		modules := moduleTag.FindAllStringSubmatch(tag, -1)
+		require.Len(t, modules, 2)
+		for i, name := range []string{"dialog", "extras"} {
+			require.Equal(t, name, modules[i][2])
+			require.Equal(t, sha256Base64(body(t, c.Get(modules[i][1]))), modules[i][3])
+		}
+		require.Less(t, strings.LastIndex(tag, `type="module"`), strings.Index(tag, `<script src=`), "the script finds what they leave")
 	}
 }

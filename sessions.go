@@ -49,6 +49,7 @@ type sessions struct {
 
 	started  bool
 	store    Store
+	isShared bool // other processes may write to it, and what it remembers of them is old
 	deadline func(data []byte) (time.Time, error)
 	// readable reports whether internal/gob can read data, to the end.
 	readable func(data []byte) (deadline time.Time, ok bool)
@@ -104,6 +105,9 @@ func (s *sessions) start() {
 	default:
 		s.events.log().Error("keepalive: SessionManager.Store has been set after LoadAndSave or Handler was called, too late to guard it: a logout may be undone by a ping at the same time; set it before")
 		s.store = s.wrap(store)
+	}
+	if wrapper, ok := s.store.(interface{ IsExclusive() bool }); ok {
+		s.isShared = !wrapper.IsExclusive()
 	}
 	s.deadline = deadlineReader(s.manager.Codec)
 	loader := *s.manager
@@ -305,6 +309,7 @@ func leastGain(idle time.Duration) time.Duration { return min(idle/20, time.Minu
 type sessionState struct {
 	hasSession bool          // the response belongs to a live session
 	idle       time.Duration // its idle timeout
+	times      sessionTimes  // when it ends, as far as that is certain
 }
 
 // save writes, touches or removes the session that was loaded, as the handler left
@@ -328,10 +333,11 @@ func (s *sessions) save(w http.ResponseWriter, r *http.Request, c *sessionContex
 		after, err = s.commit(w, r, c, passive)
 	case passive:
 		s.traceNoTouch(r, c.key, "passive")
-		after.hasSession = true
+		after.times.found = true
 	default:
-		after.hasSession = s.touch(r, c, after.idle)
+		after.times = s.touch(r, c, after.idle)
 	}
+	after.hasSession = after.times.found
 	if c.opened.Load() {
 		c.data = nil // a response that streams for hours need not hold it
 	}
@@ -350,30 +356,38 @@ func (s *sessions) warnIfCookieSet(h http.Header) {
 
 // touch extends a session that was only read, unless that gains too little. An
 // error of the store is reported and the page is served: the session is as it
-// was.
-func (s *sessions) touch(r *http.Request, c *sessionContext, idle time.Duration) (hasSession bool) {
+// was. The expiry that it returns is zero where none is certain.
+func (s *sessions) touch(r *http.Request, c *sessionContext, idle time.Duration) sessionTimes {
 	key, want := c.key, time.Now().Add(idle)
 	if c.deadline.Before(want) {
 		want = c.deadline
 	}
-	if idle <= 0 || !s.hints.claim(key, want, leastGain(idle)) {
+	times := sessionTimes{deadline: c.deadline, found: true}
+	known, claimed := s.hints.claim(key, want, idle)
+	if idle <= 0 || !claimed {
 		s.traceNoTouch(r, key, "gains too little")
-		return true
+		if !s.isShared {
+			times.expiry = known
+		}
+		return times
 	}
 	expiry, found, err := s.store.Touch(r.Context(), key, idle, s.deadline)
-	if err != nil || !found {
-		s.hints.forget(key)
-	}
 	switch {
 	case err != nil:
+		s.hints.forget(key)
 		s.events.storeFailed(r, key, "the store could not touch a session", err)
-		return true
 	case found:
+		s.hints.note(key, expiry, idle)
 		s.events.publish(Event{Kind: EventTouch, Request: r, Expiry: expiry, Deadline: c.deadline}, key)
+		if !s.isShared || expiry.Before(c.deadline) && !expiry.After(time.Now().Add(idle)) { // it was written
+			times.expiry = expiry
+		}
 	default:
+		s.hints.forget(key)
 		s.traceNoTouch(r, key, "ended meanwhile")
+		times.found = false
 	}
-	return found
+	return times
 }
 
 func (s *sessions) traceNoTouch(r *http.Request, key, reason string) {

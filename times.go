@@ -54,7 +54,9 @@ func (s *sessions) extend(ctx context.Context, key string, idle, full time.Durat
 	if err != nil || !times.found {
 		return times, err
 	}
-	s.hints.note(key, times.expiry)
+	if full > 0 { // else it was only read
+		s.hints.note(key, times.expiry, full)
+	}
 	if times.deadline.IsZero() { // the store remembered it
 		return s.readDeadline(ctx, key, times)
 	}

@@ -22,7 +22,7 @@ import (
 // is memstore under a name that New does not know.
 type sharedStore struct{ *memstore.MemStore }
 
-func newInstance(t *testing.T, store sharedStore, idle time.Duration, cfg keepalive.Config) (*scs.SessionManager, http.Handler) {
+func newInstance(t *testing.T, store scs.Store, idle time.Duration, cfg keepalive.Config) (*scs.SessionManager, http.Handler) {
 	sm := newSessions()
 	sm.Store = store
 	sm.IdleTimeout = idle

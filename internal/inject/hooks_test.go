@@ -21,7 +21,7 @@ type recorder struct {
 	calls     []string
 }
 
-func (r *recorder) BeforeHeader(w http.ResponseWriter) error {
+func (r *recorder) BeforeHeader(w http.ResponseWriter, _ int) error {
 	r.calls = append(r.calls, "BeforeHeader")
 	w.Header().Set("Before-Header", "was called")
 	return r.err

@@ -28,10 +28,10 @@ type Insertion struct {
 	// tag without it. Everywhere else it would break a page whose script comes from
 	// an instance with another version. Empty for none.
 	Integrity string
-	// IntegrityElement precedes Tag there: a script element with integrity of what the
-	// script would import without it. Both run in this order when the page has been
-	// read (HTML standard, section 13.2.7), so the script finds it.
-	IntegrityElement []byte
+	// IntegrityElements precede Tag there: script elements with integrity of what the
+	// script would import without them. All run in this order when the page has been
+	// read (HTML standard, section 13.2.7), so the script finds what they leave.
+	IntegrityElements []string
 	// Tail follows the last byte of the page. Empty for nothing.
 	Tail []byte
 
@@ -42,8 +42,9 @@ type Insertion struct {
 // in the goroutine that writes it.
 type Hooks interface {
 	// BeforeHeader is called once, before the header goes out, and may change it.
-	// After an error the handler's response is dropped.
-	BeforeHeader(w http.ResponseWriter) error
+	// status is that of the response, 0 for an implicit 200, or for a connection that
+	// is handed over. After an error the handler's response is dropped.
+	BeforeHeader(w http.ResponseWriter, status int) error
 
 	// AnswerError answers in the handler's place after an error of BeforeHeader.
 	AnswerError(w http.ResponseWriter, err error)
@@ -75,8 +76,11 @@ func (w *Writer) tagFor(h http.Header) []byte {
 	}
 	w.hooks.Inserted(h, nonce)
 	if ins.Integrity != "" && csp.RequiresIntegrity(h) {
-		tag := insertAt(ins.Tag, ins.AttributesAt, attributes+` integrity="`+ins.Integrity+`" crossorigin="anonymous"`)
-		return append(insertAt(ins.IntegrityElement, len("<script"), attributes), tag...)
+		var tags []byte
+		for _, element := range ins.IntegrityElements {
+			tags = append(tags, insertAt([]byte(element), len("<script"), attributes)...)
+		}
+		return append(tags, insertAt(ins.Tag, ins.AttributesAt, attributes+` integrity="`+ins.Integrity+`" crossorigin="anonymous"`)...)
 	}
 	if attributes == "" {
 		return ins.Tag

@@ -41,7 +41,7 @@ var (
 // sameForAll are Hooks that insert the same into every page, nil for nothing.
 type sameForAll struct{ insertion *inject.Insertion }
 
-func (sameForAll) BeforeHeader(http.ResponseWriter) error       { return nil }
+func (sameForAll) BeforeHeader(http.ResponseWriter, int) error  { return nil }
 func (sameForAll) AnswerError(_ http.ResponseWriter, err error) { panic(err) }
 func (sameForAll) Inserted(http.Header, string)                 {}
 func (sameForAll) Skipped(string)                               {}

@@ -19,7 +19,7 @@ type cookieHooks struct{ before int }
 
 var cookieInsertion = inject.NewInsertion([]byte("<script></script>"), len("<script"), nil)
 
-func (h *cookieHooks) BeforeHeader(w http.ResponseWriter) error {
+func (h *cookieHooks) BeforeHeader(w http.ResponseWriter, _ int) error {
 	h.before++
 	http.SetCookie(w, &http.Cookie{Name: "saved", Value: strconv.Itoa(h.before)})
 	return nil

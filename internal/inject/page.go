@@ -61,7 +61,7 @@ func (w *Writer) leave(reason string, p []byte) (int, error) {
 	if w.phase == holding {
 		var edit func(http.Header)
 		if w.sniff && w.cacheControl != nil && w.sniffsHTML(p) { // decide has done it where a type was named
-			edit = w.setCacheControl
+			edit = w.setHTMLHeader
 		}
 		w.sendHeader(edit)
 	}
@@ -84,7 +84,7 @@ func (w *Writer) insert(p []byte) (int, error) {
 			tag = w.tagFor(h)
 			w.growLength(h, len(tag)+len(w.insertion.Tail))
 			w.markChanged(h)
-			w.setCacheControl(h)
+			w.setHTMLHeader(h)
 		})
 	} else {
 		tag = w.tagFor(w.Header())
@@ -141,7 +141,7 @@ func (w *Writer) sendSafe(p []byte) error {
 		}
 		w.sendHeader(func(h http.Header) {
 			w.dropLength(h)
-			w.setCacheControl(h)
+			w.setHTMLHeader(h)
 		})
 		w.phase = scanning
 	}

@@ -184,19 +184,22 @@ func editIfMatch(h http.Header) {
 }
 
 // setNotModified gives a 304 the ETag of the changed page, where it answers a tag
-// of that.
-func (c *conditions) setNotModified(h http.Header) {
+// of that, and reports whether it does.
+func (c *conditions) setNotModified(h http.Header) bool {
 	lines := h["Etag"]
 	if len(lines) == 0 && c.made != "" {
 		h["Etag"] = []string{c.made}
-		return
+		return true
 	}
 	if len(lines) != 1 {
-		return
+		return false
 	}
-	if t, rest, ok := cutEntityTag(lines[0]); ok && rest == "" && slices.Contains(c.opaque, t.opaque) {
-		h["Etag"] = []string{t.changed(c.expected)}
+	t, rest, ok := cutEntityTag(lines[0])
+	if !ok || rest != "" || !slices.Contains(c.opaque, t.opaque) {
+		return false
 	}
+	h["Etag"] = []string{t.changed(c.expected)}
+	return true
 }
 
 // isConditional reports whether editConditions has anything to look at.

@@ -37,9 +37,11 @@ type Writer struct {
 
 	conditions *conditions // of a conditional request, else nil
 
-	// cacheControl is for a response that is HTML, nil to leave it, unless the handler
-	// replaces what was there at the time: it may go on after a Hijack that fails.
+	// cacheControl and serverTiming are for a response that is HTML, nil to leave them,
+	// unless the handler replaces what was there at the time: it may go on after a
+	// Hijack that fails.
 	cacheControl, priorCacheControl []string
+	serverTiming, priorServerTiming []string
 
 	// outerCoding is the Content-Encoding that was there before the handler ran:
 	// that of a compressor outside, and not the page's.
@@ -78,16 +80,23 @@ func (w *Writer) Serve(next http.Handler, r *http.Request) {
 	w.end() // not deferred: a panic must not send half a page as a whole one
 }
 
-// SetCacheControl makes values the Cache-Control of the response if that turns out
-// to be HTML. Hooks.BeforeHeader may call it. values is only read.
-func (w *Writer) SetCacheControl(values []string) {
-	w.cacheControl, w.priorCacheControl = values, w.Header()["Cache-Control"]
+// SetIfHTML sets these fields of the response if that turns out to be HTML, or a 304
+// for a page that was changed. serverTiming may be nil for none. Hooks.BeforeHeader may
+// call it. The values are only read.
+func (w *Writer) SetIfHTML(cacheControl, serverTiming []string) {
+	h := w.Header()
+	w.cacheControl, w.priorCacheControl = cacheControl, h["Cache-Control"]
+	w.serverTiming, w.priorServerTiming = serverTiming, h["Server-Timing"]
 }
 
-// setCacheControl is for the header of a response that is HTML.
-func (w *Writer) setCacheControl(h http.Header) {
-	if w.cacheControl != nil && isSameSlice(h["Cache-Control"], w.priorCacheControl) {
-		h["Cache-Control"] = w.cacheControl
+// setHTMLHeader does what SetIfHTML has asked for.
+func (w *Writer) setHTMLHeader(h http.Header) {
+	if w.cacheControl == nil || !isSameSlice(h["Cache-Control"], w.priorCacheControl) {
+		return
+	}
+	h["Cache-Control"] = w.cacheControl
+	if w.serverTiming != nil && isSameSlice(h["Server-Timing"], w.priorServerTiming) {
+		h["Server-Timing"] = w.serverTiming
 	}
 }
 
@@ -98,15 +107,16 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // first of Write, WriteHeader, Flush, ReadFrom, or the handler's return. code is
 // what WriteHeader was called with, 0 if it was not.
 func (w *Writer) decide(code int) {
-	if w.beforeHeader() != nil {
+	if w.beforeHeader(code) != nil {
 		return
 	}
 	w.code = code
-	if w.cacheControl != nil && slices.ContainsFunc(w.Header()["Content-Type"], namesHTML) {
-		w.setCacheControl(w.Header())
-	}
+	isHTML := w.cacheControl != nil && slices.ContainsFunc(w.Header()["Content-Type"], namesHTML)
 	if code == http.StatusNotModified && w.conditions != nil {
-		w.conditions.setNotModified(w.Header())
+		isHTML = w.conditions.setNotModified(w.Header()) || isHTML
+	}
+	if isHTML {
+		w.setHTMLHeader(w.Header())
 	}
 	reason := w.cannotInject()
 	if reason == "" {
@@ -127,12 +137,12 @@ func (w *Writer) decide(code int) {
 
 // beforeHeader calls the hook, once. After an error the response is that of
 // AnswerError.
-func (w *Writer) beforeHeader() error {
+func (w *Writer) beforeHeader(status int) error {
 	if w.ready {
 		return w.err
 	}
 	w.ready = true
-	if w.err = w.hooks.BeforeHeader(w.ResponseWriter); w.err != nil {
+	if w.err = w.hooks.BeforeHeader(w.ResponseWriter, status); w.err != nil {
 		w.phase = failed
 		w.Header().Del("Content-Length") // of the response that is dropped
 		w.hooks.AnswerError(w.ResponseWriter, w.err)
@@ -288,7 +298,7 @@ func (w *Writer) FlushError() error {
 
 // Hijack hands the connection over, after BeforeHeader.
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := w.beforeHeader(); err != nil {
+	if err := w.beforeHeader(0); err != nil {
 		return nil, nil, err
 	}
 	if w.phase == holding { // an answer to CONNECT, say, goes out before the connection is handed over

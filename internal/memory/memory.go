@@ -63,6 +63,9 @@ func New(inner scs.Store, exclusive bool, deadline func(data []byte) (time.Time,
 	return s
 }
 
+// IsExclusive reports whether no other process writes to the inner store.
+func (s *Store) IsExclusive() bool { return s.exclusive }
+
 func (s *Store) lock(ctx context.Context, key string) (*stripe, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

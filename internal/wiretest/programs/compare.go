@@ -41,7 +41,7 @@ func (p *Program) requireSame(t testing.TB, element string, bare, got wiretest.R
 	}
 	// The header may go out before it is known whether the page has a place, and then
 	// without a length.
-	early := p.flushes() || p.hijacks() || len(bare.Body) > maxHold
+	early := p.flushes() || p.Hijacks() || len(bare.Body) > maxHold
 	if p.declares() && bare.Length >= 0 && p.Method != http.MethodHead && !early {
 		require.GreaterOrEqual(t, got.Length, int64(0), "the length is gone")
 	}

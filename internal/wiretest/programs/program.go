@@ -80,7 +80,9 @@ func (p *Program) has(trait func(traits) bool) bool {
 // Panics reports whether a call of the program panics.
 func (p *Program) Panics() bool  { return p.has(func(t traits) bool { return t.panics }) }
 func (p *Program) flushes() bool { return p.has(func(t traits) bool { return t.flushes }) }
-func (p *Program) hijacks() bool { return p.has(func(t traits) bool { return t.hijacks }) }
+
+// Hijacks reports whether a call of the program takes the connection over, or tries to.
+func (p *Program) Hijacks() bool { return p.has(func(t traits) bool { return t.hijacks }) }
 
 // Copies reports whether a call of the program calls ReadFrom.
 func (p *Program) Copies() bool   { return p.has(func(t traits) bool { return t.copies }) }
