@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/pos
 # Each module is built as its users build it, without the workspace of go.work.
 export GOWORK := off
 
-.PHONY: test test-long deps format workspace types fuzz bench-once bench released require $(MODULES:%=check/%) $(MODULES:%=test/%)
+.PHONY: test test-long deps format workspace types fuzz bench-once bench herd released require $(MODULES:%=check/%) $(MODULES:%=test/%)
 .NOTPARALLEL:
 
 test: deps format workspace types $(MODULES:%=check/%) $(MODULES:%=test/%) fuzz bench-once
@@ -62,7 +62,7 @@ types:
 # The time limit is for what hangs. Those that have little concurrency of ours, and
 # would take minutes longer with it, run without the race detector.
 TESTFLAGS := -race -timeout 60m
-test/client/_generate test/internal/oracle test/internal/e2e: TESTFLAGS := -timeout 60m
+test/client/_generate test/internal/oracle test/internal/e2e test/internal/simulation: TESTFLAGS := -timeout 60m
 $(MODULES:%=test/%): test/%:
 	cd $* && go test -count=1 $(TESTFLAGS) ./...
 
@@ -81,6 +81,10 @@ bench-once:
 bench:
 	go test -run='^$$' -bench=. -count=6 . ./presence
 	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h . ./presence
+
+# What a server sees of a million pages in the scenarios of docs/performance.md.
+herd:
+	cd internal/simulation && go run . -pages 1000000 -plot ../../docs/herd.svg
 
 # The stores of the last release with this tree's root, and the next release's
 # version in each go.mod: see RELEASING.md.
