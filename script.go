@@ -35,6 +35,9 @@ var dialogModuleSource []byte
 //go:embed client/after.min.js
 var afterModuleSource []byte
 
+//go:embed client/extras.min.js
+var extrasModuleSource []byte
+
 // pages is what goes into the pages of one Manager, and what these load.
 type pages struct {
 	scripts scripts
@@ -132,10 +135,10 @@ type script struct {
 }
 
 // scripts are what pages of one Manager load: the script, the module that it imports
-// when it shows the first dialog, and the one of BlankPage and OpenLogin. All names
-// have the same hash, of all together, so that the script knows the module's name from
-// its own.
-type scripts struct{ main, dialogs, after script }
+// when it shows the first dialog, the one of BlankPage and OpenLogin, and the one of what
+// it can do without at first. All names have the same hash, of all together, so that the
+// script knows the modules' names from its own.
+type scripts struct{ main, dialogs, after, extras script }
 
 // The scripts are compressed once for all Managers.
 var (
@@ -152,12 +155,13 @@ func scriptsFor(presence Presence) scripts {
 }
 
 func newScripts(source []byte) scripts {
-	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource, afterModuleSource))
+	sum := sha256.Sum256(slices.Concat(source, dialogModuleSource, afterModuleSource, extrasModuleSource))
 	hash := base64.RawURLEncoding.EncodeToString(sum[:9])
 	return scripts{
 		main:    newScript("keepalive", hash, source),
 		dialogs: newScript("dialog", hash, dialogModuleSource),
 		after:   newScript("after", hash, afterModuleSource),
+		extras:  newScript("extras", hash, extrasModuleSource),
 	}
 }
 
@@ -226,7 +230,10 @@ func (t tag) insertion(s scripts, hasSession bool, tail []byte) *inject.Insertio
 	if t.debug {
 		ins.Integrity = integrityOf(debugSource)
 	}
-	ins.IntegrityElement = []byte(`<script type="module" src="` + html.EscapeString(t.path+s.dialogs.name()) + `" integrity="` + s.dialogs.integrity + `" crossorigin="anonymous"></script>`)
+	for _, module := range []script{s.dialogs, s.extras} {
+		ins.IntegrityElements = append(ins.IntegrityElements,
+			`<script type="module" src="`+html.EscapeString(t.path+module.name())+`" integrity="`+module.integrity+`" crossorigin="anonymous"></script>`)
+	}
 	return ins
 }
 

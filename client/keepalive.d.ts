@@ -7,7 +7,7 @@ type KeepaliveEnd = 'idle' | 'lifetime';
 interface KeepaliveState {
 	/** The server said that there is no session; nothing is asked until one begins. */
 	readonly gone: boolean;
-	/** When the session ends if nothing extends it, as Date.now() counts; 0 where unknown. */
+	/** When the session ends if nothing extends it, as Date.now() counts; 0 where unknown. Over HTTPS, the app's requests move it. */
 	readonly end: number;
 	/** Which end is nearer than Config.WarnBefore. Of a session that is gone: which had passed, '' when neither had. */
 	readonly reason: KeepaliveEnd | '';

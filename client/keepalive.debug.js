@@ -1,12 +1,7 @@
 // The readable keepalive script, which logs each decision. It is generated: client/src has the modules and their comments.
 (() => {
   // src/dom.js
-  var page = new Proxy(document, {
-    get: (target, name) => {
-      const value = Reflect.get(Document.prototype, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    }
-  });
+  var page = new Proxy(document, { get: (target, name) => Reflect.get(Document.prototype, name, target) });
   var fetch = /* @__PURE__ */ Reflect.get(window, "fetch");
 
   // src/times.js
@@ -16,6 +11,7 @@
   var FRESH = 5e3;
   var ROUNDING = 1e3;
   var LAST_LOOKS = 3e4;
+  var HIDDEN_RESERVE = 13e4;
   var CLOCK_TOLERANCE = 12e3;
   var SHORTEST_REQUEST = 1e4;
   var LONGEST_REQUEST = 6e4;
@@ -40,12 +36,20 @@
     max: Number(dataset.max),
     warn: Number(dataset.warn) || 0
   };
-  var address = new URL(script.getAttribute("src") || "", "http://host" + location.pathname);
+  var address = new URL(
+    /** @type {string} */
+    script.getAttribute("src"),
+    "http://host" + location.pathname
+  );
   var path = new URL(".", address).pathname;
   var suffix = address.pathname.slice(path.length + "keepalive".length);
   var endpoint = (name) => origin + path + name;
   var pingURL = endpoint("ping");
   var sharedKey = "keepalive:" + pingURL;
+
+  // src/answer.js
+  var answerOf = (at, idle, life) => ({ at, idle, life, guess: 0, fails: 0, rand: Math.random() });
+  var smallestGain = (idle) => Math.min(idle / 20, MINUTE);
 
   // src/plan.js
   var numberOrZero = (value, limit = Infinity) => {
@@ -53,16 +57,16 @@
     return number >= 0 && number < limit ? number : 0;
   };
   var requestTimeout = (left) => Math.min(Math.max(left / 3, SHORTEST_REQUEST), LONGEST_REQUEST);
-  var plan = (record, now, config2, tab2) => {
+  var plan = (shared, now, config2, tab2) => {
     const past = (value) => numberOrZero(value, now + CLOCK_TOLERANCE);
-    const shared = record || {};
     const answeredAt = past(shared.at);
     const failedAt = past(shared.failed);
     const goneAt = past(shared.gone);
     const claimedAt = past(shared.claim);
     const wokenAt = past(tab2.woken);
+    const onlineAt = past(tab2.online);
     const inputAt2 = Math.max(past(shared.input), past(tab2.input));
-    const retryJitter = numberOrZero(shared.rand, 1);
+    const chance = numberOrZero(shared.rand, 1);
     const idleLeft = Math.min(numberOrZero(shared.idle), config2.idle);
     const extendedBy = Math.min(Math.max(numberOrZero(shared.full), idleLeft), config2.idle);
     const idleEnd = answeredAt + idleLeft;
@@ -76,34 +80,40 @@
     const retryAfter = isFailing ? numberOrZero(shared.after) : 0;
     const isCapped = deadline - idleEnd < ROUNDING;
     const isAsked = tab2.stay || tab2.look;
-    const hiddenDelay = tab2.hidden ? extendedBy / 20 : 0;
-    const isUnattended = config2.mode === "active" ? !inputAt2 || inputAt2 + config2.idle < idleEnd + ROUNDING : config2.mode === "visible" && tab2.hidden || config2.max > 0 && now - inputAt2 > config2.max;
-    const mayExtend = !isCapped && !isUnattended;
-    const nextPing = idleEnd - extendedBy / 2 * (1 + tab2.rand / 10) + hiddenDelay;
+    const isUnattended = config2.mode === "active" ? !inputAt2 || inputAt2 + config2.idle < idleEnd + ROUNDING : config2.mode === "visible" && tab2.hidden || config2.max && now - inputAt2 > config2.max;
+    const mayExtend = !isCapped && !isUnattended && !isGone;
+    const reserve = Math.max(warn + FRESH, tab2.hidden ? HIDDEN_RESERVE : 0);
+    const wait = (left2) => Math.max(left2 / 4, Math.min(0.65 * left2, left2 - reserve) * (6 + 7 * chance) / 13);
+    const nextPing = idleEnd - extendedBy + wait(extendedBy);
     const isLate = answeredAt >= warnAt - FRESH;
-    const nextLook = Math.min(end, isLate ? answeredAt + LAST_LOOKS : Math.min(warnAt, answeredAt + config2.idle / 2 + hiddenDelay));
-    const leftThen = end > failedAt ? end - failedAt : config2.idle;
-    const backoff = retryJitter * Math.min(SECOND * 2 ** numberOrZero(shared.fails), leftThen / 4);
-    const nextRetry = failedAt + Math.max(backoff, Math.min(retryAfter * (1 + retryJitter / 10), leftThen / 2));
-    const claimTime = Math.min(requestTimeout(end - claimedAt) + 2 * SECOND, config2.idle / 4);
-    const earliest = Math.max(Math.max(answeredAt, failedAt) + SECOND, claimedAt + claimTime);
+    const nextLook = Math.min(end, isLate ? answeredAt + LAST_LOOKS : Math.min(warnAt, answeredAt + (0.6 + chance / 4) * config2.idle));
+    const left = end > failedAt ? end - failedAt : config2.idle / 2;
+    const isQuick = isAsked || end <= failedAt;
+    const backoff = Math.min(wait(left), isQuick ? SECOND * 2 ** (numberOrZero(shared.fails) - chance) : Infinity);
+    const spread = chance * Math.min(left / 4, 3 * MINUTE);
+    const onlineRetry = onlineAt > failedAt ? onlineAt + spread : Infinity;
+    const permittedRetry = retryAfter && failedAt + Math.min(retryAfter + spread, left / 2);
+    const nextRetry = Math.max(Math.min(failedAt + backoff, onlineRetry), permittedRetry);
+    const claimTime = Math.min(config2.idle / 4, requestTimeout(end - claimedAt) + 2 * SECOND);
+    const earliest = Math.max(answeredAt + SECOND, failedAt + SECOND, claimedAt + claimTime);
     const isBack = wokenAt > failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
-    const isUrgent = isAsked || config2.warn > 0 && deadline === Infinity && !isGone;
-    const scheduledAt = isGone ? Infinity : mayExtend ? nextPing : nextLook;
-    const wantedAt = isUrgent ? 0 : scheduledAt;
-    const retriedAt = isFailing ? Math.max(wantedAt, nextRetry) : wantedAt;
+    const lacksDeadline = warn && deadline === Infinity;
+    const scheduledAt = Math.min(mayExtend ? nextPing : nextLook, lacksDeadline ? answeredAt + FRESH : Infinity);
+    const plannedAt = isGone ? Infinity : scheduledAt;
+    const wantedAt = isAsked ? 0 : plannedAt;
+    const retriedAt = Math.max(wantedAt, isFailing ? nextRetry : 0);
     const desiredAt = isBack ? 0 : retriedAt;
     const dueAt = Math.max(desiredAt, earliest);
     const isDue = dueAt <= now;
-    const isPingDue = mayExtend && !tab2.look && scheduledAt <= now;
-    const method = !isCapped && (tab2.stay || isPingDue) ? "POST" : "GET";
-    const isNear = warn > 0 && now >= warnAt && (isFailing || !mayExtend && isLate);
-    const hasPassed = answeredAt > 0 && goneAt > end - ROUNDING;
+    const isPingDue = tab2.stay || mayExtend && !tab2.look && nextPing <= now;
+    const method = isPingDue && !isCapped ? "POST" : "GET";
+    const isNear = warn && warnAt <= now && (isFailing || !mayExtend && isLate);
+    const hasPassed = answeredAt && goneAt > end - ROUNDING;
     const nearEnd = isCapped ? "lifetime" : "idle";
     const step = {
       ask: isDue ? method : "",
       gone: isGone,
-      until: isDue ? now + MAX_SLEEP : isGone || warnAt <= now ? dueAt : Math.min(dueAt, warnAt),
+      until: isDue ? now + MAX_SLEEP : Math.min(dueAt, isGone || warnAt <= now ? Infinity : warnAt),
       end,
       reason: (isGone ? hasPassed : isNear) ? nearEnd : "",
       failing: isFailing,
@@ -114,11 +124,11 @@
       const schedule = () => {
         if (tab2.stay) return "stay";
         if (tab2.look) return "look";
-        if (isBack) return "the user or the network is back";
+        if (isBack) return "the user is back";
         if (isGone) return "the session is gone";
-        if (isUrgent) return "the deadline is unknown";
+        if (lacksDeadline) return "the deadline is unknown";
         if (isCapped) return "a ping would gain nothing before the deadline";
-        return mayExtend ? "half of the time left" : "the mode or the limit forbids pings now";
+        return mayExtend ? "the time drawn for the next ping" : "the mode or the limit forbids pings now";
       };
       const failures = isFailing && !isBack ? ", after failures" : "";
       const heldBack = dueAt > Math.max(desiredAt, now) ? ", but a tab has just asked" : "";
@@ -151,16 +161,16 @@
   var updateClaimed = (changes) => {
     if (isClaimedHere()) updateRecord({ claim: 0, ...changes });
   };
-  var savePageLoad = (requestedAt) => {
-    if (numberOrZero(readRecord().at) >= requestedAt) return;
-    const idle = config.idle - Math.min(config.idle / 20, MINUTE);
-    const deadline = numberOrZero(readRecord().life);
-    const life = deadline > requestedAt + 2 * idle ? deadline : 0;
-    updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
+  var savePageLoad = (at) => {
+    const known = { at: 0, life: 0, ...readRecord() };
+    if (known.at >= at) return;
+    const idle = config.idle - smallestGain(config.idle);
+    const life = known.life > at + 2 * idle ? known.life : 0;
+    updateRecord({ full: idle, ...answerOf(at, idle, life) });
   };
-  var saveUser = (requestedAt) => {
+  var saveUser = (requestedAt2) => {
     const { user } = config;
-    if (user !== void 0 && numberOrZero(readRecord().seen) < requestedAt) updateRecord({ user, seen: requestedAt });
+    if (user !== void 0 && numberOrZero(readRecord().seen) < requestedAt2) updateRecord({ user, seen: requestedAt2 });
   };
 
   // src/activity.js
@@ -189,14 +199,15 @@
   };
   var listenForInput = (isIgnored, tick2) => {
     if (!isInputWanted) return;
-    countInput = () => {
-      if (!isIgnored() && noteInput(Date.now())) tick2();
-    };
+    countInput = () => !isIgnored() && noteInput(Date.now()) && tick2();
     for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(type, onInput, true);
   };
 
   // src/api.js
-  var dispatch = (name, detail) => page.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+  var dispatch = (name, detail) => (
+    // No element of the page can hide this function.
+    dispatchEvent.call(document, new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }))
+  );
   var controller = new AbortController();
   var currentSignal = () => controller.signal;
   var updateSignal = (ended) => {
@@ -220,19 +231,10 @@
   };
   var guard = Symbol.for(sharedKey);
   var publish = (methods2, runAgain2) => {
-    Object.assign(window, { [guard]: runAgain2 });
-    if (!window.hasOwnProperty("keepalive")) Object.assign(window, { keepalive: methods2 });
-    else console.warn("keepalive: window.keepalive is taken");
+    Reflect.set(window, guard, runAgain2);
+    if (!window.hasOwnProperty("keepalive")) Reflect.set(window, "keepalive", methods2);
   };
   var runningHere = () => Reflect.get(window, guard);
-
-  // src/fault.js
-  var reported = -1;
-  var reportFault = (status) => {
-    if (status >= 500 || status === reported) return;
-    reported = status;
-    console.warn(`keepalive: ${status || "a redirect"} from a proxy, sign-in page or CSRF check, or nothing is mounted at ${pingURL}`);
-  };
 
   // src/tab.js
   var opened = Date.now();
@@ -248,11 +250,12 @@
     look: false,
     opened,
     /**
-     * When the user or the network last came back. Until the page is known to come from the server, it asks like one that the
-     * user has just come back to.
+     * When the user last came back. Until the page is known to come from the server, it asks like one that the user has just
+     * come back to.
      */
     woken: opened,
-    rand: Math.random()
+    /** When the network last came back. */
+    online: 0
   };
   var decide = () => plan(readRecord(), Date.now(), config, {
     ...tab,
@@ -272,10 +275,7 @@
     }
     return isClaimedHere() ? ask2 : "";
   };
-  var parseRetryAfter = (header) => {
-    const seconds = Number(header);
-    return seconds >= 0 ? seconds * SECOND : Date.parse(header) - Date.now();
-  };
+  var parseRetryAfter = (header) => Number(header) * SECOND || Date.parse(header) - Date.now();
   var request = async (method, tick2, halt2, isSecond) => {
     const sentAt = Date.now();
     const { stay: forStay, look: forLook } = tab;
@@ -305,13 +305,10 @@
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       updateClaimed({
-        at: sentAt,
-        // not the time of arrival: the server counted from before that
-        idle: answer.idleMs,
-        guess: answer.unknown ? 1 : 0,
-        life: sentAt + answer.lifetimeMs,
-        ...method === "POST" && { full: answer.idleMs },
-        fails: 0
+        // Not from the time of arrival: the server counted from before that.
+        ...answerOf(sentAt, answer.idleMs, sentAt + answer.lifetimeMs),
+        ...answer.unknown && { guess: 1 },
+        ...method === "POST" && { full: answer.idleMs }
       });
       if (forStay) {
         tab.stay -= forStay;
@@ -328,7 +325,7 @@
         after: parseRetryAfter(response?.headers.get("retry-after")),
         rand: Math.random()
       });
-      if (status !== void 0 && !isOurs) reportFault(status);
+      tab.fault = isOurs ? void 0 : status;
     }
   };
   var ask = async (tick2, halt2) => {
@@ -356,6 +353,7 @@
   };
 
   // src/loader.js
+  var load = async (name) => Reflect.get(window, Symbol.for(endpoint(name))) ?? import(endpoint(name + suffix));
   var dialogs;
   var isLoading = false;
   var attempts = 0;
@@ -364,17 +362,25 @@
     if (dialogs || isLoading) return;
     isLoading = true;
     try {
-      dialogs = Reflect.get(window, Symbol.for(endpoint("dialog"))) ?? await import(endpoint(`dialog${attempts ? "." + attempts : ""}${suffix}`));
+      dialogs = await load(attempts ? "dialog." + attempts : "dialog");
       onLoad();
     } catch {
       attempts++;
     }
     isLoading = false;
   };
+  var extras;
+  var updateExtras = async (core) => {
+    try {
+      extras ?? (extras = load("extras"));
+      (await extras).update(core);
+    } catch {
+    }
+  };
 
   // src/notice.js
-  var notice = tab.stopped ? "gone" : "";
-  var isCancelled = tab.stopped;
+  var notice = "";
+  var isCancelled = false;
   var isUserAsked = () => (notice === "idle" || notice === "lifetime") && Boolean(isCancelled || loadedDialogs()?.isOpen());
   var isSignedOut = () => notice === "gone";
   var noteSignedOut = () => {
@@ -416,19 +422,17 @@
   };
 
   // src/pageload.js
-  var visit = () => {
-    const [entry] = (
-      /** @type {PerformanceNavigationTiming[]} */
-      performance.getEntriesByType("navigation")
-    );
-    return entry;
-  };
-  var isComeback = () => visit()?.type === "back_forward";
-  var pageRequestedAt = () => {
-    const entry = visit();
-    if (!entry?.transferSize || isComeback() || entry.deliveryType || entry.workerStart) return 0;
-    return Date.now() - performance.now() + entry.requestStart;
-  };
+  var visit = () => (
+    /** @type {PerformanceNavigationTiming} */
+    performance.getEntriesByType("navigation")[0] || {}
+  );
+  var isComeback = () => visit().type === "back_forward";
+  var requestedAt = ({ transferSize, deliveryType, workerStart, requestStart }) => (
+    // 304 counts as the server's: engines report the header's size then, and 0 for a page out of their cache.
+    // performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
+    !transferSize || deliveryType || workerStart ? 0 : Date.now() - performance.now() + requestStart
+  );
+  var pageRequestedAt = () => isComeback() ? 0 : requestedAt(visit());
 
   // src/presence.js
   var tabName = "";
@@ -508,6 +512,7 @@
     if (!takesPart()) return;
     try {
       announce(decide(), actions);
+      updateExtras(actions);
       if (!isSignedOut()) reportPage();
     } finally {
       const step = decide();
@@ -519,6 +524,10 @@
   };
   var wake = () => {
     tab.woken = Date.now();
+    tick();
+  };
+  var onOnline = () => {
+    tab.online = Date.now();
     tick();
   };
   var stay = () => {
@@ -540,11 +549,11 @@
     tab.stopped = true;
     draw(decide(), actions);
   };
-  var actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput };
   var halt = (reason) => {
     console.error("keepalive stopped:", reason);
     stop();
   };
+  var actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput, config, tab, read: readRecord, update: updateRecord, halt };
   var onPageHide = () => {
     tab.look = true;
     updateClaimed({});
@@ -554,29 +563,28 @@
   var onStorage = ({ key }) => {
     if (key === sharedKey) tick();
   };
-  var onViolation = ({ blockedURI, disposition }) => {
-    if (blockedURI === pingURL && disposition === "enforce") halt("connect-src");
-  };
   var listen = () => {
     if (config.presence) watchPage(tick);
     addEventListener("pageshow", tick);
     addEventListener("pagehide", onPageHide);
     addEventListener("visibilitychange", onVisibilityChange);
-    for (const type of ["focus", "online", "resume"]) addEventListener(type, wake);
+    addEventListener("focus", wake);
+    addEventListener("resume", wake);
+    addEventListener("online", onOnline);
     addEventListener("prerenderingchange", tick, true);
     addEventListener("keepalive:check", check, true);
     addEventListener("storage", onStorage);
-    addEventListener("securitypolicyviolation", onViolation);
     listenForInput(isUserAsked, tick);
   };
   var countPageLoad = () => {
-    const requestedAt = pageRequestedAt();
-    if (!requestedAt) return false;
-    saveUser(requestedAt);
-    if (!("passive" in config)) savePageLoad(requestedAt);
-    tab.opened = requestedAt;
-    tab.woken = 0;
-    return true;
+    const requestedAt2 = pageRequestedAt();
+    if (requestedAt2) {
+      saveUser(requestedAt2);
+      if (!("passive" in config)) savePageLoad(requestedAt2);
+      tab.opened = requestedAt2;
+      tab.woken = 0;
+    }
+    return requestedAt2;
   };
   var takePageLoad = () => {
     if (countPageLoad()) return;
@@ -588,9 +596,8 @@
   var runAgain = (fresh) => {
     listen();
     if ("anonymous" in fresh) {
-      tab.stopped = true;
       noteSignedOut();
-      draw(decide(), actions);
+      stop();
     } else {
       if (isSignedOut()) check();
       config.user = fresh.user;
@@ -618,9 +625,14 @@
   var start = () => {
     publish(methods, runAgain);
     listen();
-    if (!tab.stopped) takePageLoad();
-    else if (decide().end > Date.now()) writeRecord({});
-    tick();
+    if (tab.stopped) {
+      noteSignedOut();
+      if (decide().end > Date.now()) writeRecord({});
+    } else {
+      takePageLoad();
+    }
+    if (tab.woken && !tab.look && page.readyState !== "complete") timer = setTimeout(tick, 2 * SECOND);
+    else tick();
   };
   script.remove();
   var running = runningHere();

@@ -131,11 +131,14 @@ func (tb *tab) fetch(url, method, body string, limit float64, resolve, reject go
 
 func (tb *tab) importModule(url string, resolve, reject goja.Callable) {
 	tb.imports = append(tb.imports, url)
-	tb.b.after(10*time.Millisecond, tb, func() {
+	tb.b.after(tb.b.importTime, tb, func() {
 		tb.level = 0
 		if tb.b.importsFail {
 			tb.call(reject)
 			return
+		}
+		if strings.Contains(url, "extras") {
+			tb.run(strings.ReplaceAll(tb.b.extras, extrasURL, url))
 		}
 		tb.call(resolve)
 	})

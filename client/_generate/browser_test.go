@@ -25,6 +25,7 @@ type browser struct {
 	t      *testing.T
 	script string
 	input  string // the module input.js, which is a part of dialog.min.js
+	extras string // the module extras.js
 	rng    *rand.Rand
 
 	now   time.Time
@@ -43,6 +44,7 @@ type browser struct {
 	blocked string // how localStorage misbehaves: "throws", "ignores", or nothing
 
 	importsFail bool
+	importTime  time.Duration
 }
 
 // asked is a request that left a tab.
@@ -101,12 +103,14 @@ type page struct {
 	mode         string
 	max, warn    time.Duration
 	anonymous    bool // the server sent it without a session
+	loading      bool // its images are not there yet
 	dialogs      bool // nobody cancels the script's events, so that dialogs are due
 	presence     string
 	session      map[string]string // sessionStorage, which a tab keeps from page to page
 	oldEngine    bool              // fetch has no keepalive
 	data         map[string]string // more attributes of the script element
 	before       string            // a script that runs before
+	timing       []map[string]any  // the header Server-Timing of the page
 }
 
 const (
@@ -119,11 +123,14 @@ func newBrowser(t *testing.T, script string, server func(method string, at time.
 		t: t, server: server,
 		script: strings.ReplaceAll(script, "import(", "importModule("), // goja does not know import
 		input:  moduleCode(t, "src/input.js", "inputModule"),
+		extras: moduleCode(t, "src/extras.js", "extrasModule"),
 		rng:    rand.New(rand.NewPCG(1, 2)),
 		now:    time.UnixMilli(now),
 		disk:   map[string]string{},
 		locks:  map[string]*tab{},
 		lag:    5 * time.Millisecond,
+
+		importTime: 10 * time.Millisecond,
 	}
 }
 
@@ -179,6 +186,7 @@ func (b *browser) open(p page) *tab {
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
 		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session, "oldEngine": p.oldEngine,
+		"timing": p.timing, "loading": p.loading,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {

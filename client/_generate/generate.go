@@ -37,6 +37,7 @@ var bundles = []bundle{
 	{file: "keepalive.debug.js", entry: "src/main.js", debug: true, presence: true},
 	{file: "dialog.min.js", entry: "src/dialog.js", module: true},
 	{file: "after.min.js", entry: "src/after.js", module: true},
+	{file: "extras.min.js", entry: "src/extras.js", module: true},
 }
 
 func main() {

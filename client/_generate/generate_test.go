@@ -11,7 +11,9 @@ import (
 
 // What the scripts may cost a page at most, in bytes after gzip -9.
 const (
-	maxScript   = 3850 // what all pages load: 3,500, and a tenth more for texts in the console that a reader understands
+	// What all pages load: 3,500, and a tenth more for spreading what follows an outage over all pages.
+	maxScript   = 3850
+	maxExtras   = 1000 // what they load a moment later
 	maxDialogs  = 3300 // what pages that show a dialog load besides: 3,000, and a tenth more for the input that presses no key
 	maxAfter    = 1000 // what pages with BlankPage or OpenLogin load at the end
 	maxPresence = 700  // what presence.min.js has more
@@ -43,6 +45,7 @@ func TestSize(t *testing.T) {
 		size, most int
 	}{
 		{"script", script, maxScript},
+		{"extras", gzipped(t, committed(t, "extras.min.js")), maxExtras},
 		{"dialogs", gzipped(t, committed(t, "dialog.min.js")), maxDialogs},
 		{"after", gzipped(t, committed(t, "after.min.js")), maxAfter},
 		{"presence", gzipped(t, committed(t, "presence.min.js")) - script, maxPresence},
@@ -74,13 +77,15 @@ func TestUnusedPartsAreLeftOut(t *testing.T) {
 		{file: "keepalive.debug.js", debug: true, presence: true},
 		{file: "dialog.min.js"},
 		{file: "after.min.js"},
+		{file: "extras.min.js"},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
 			require.Equal(t, test.debug, contains(t, test.file, "console.debug"))
-			require.Equal(t, test.debug, contains(t, test.file, "half of the time left"))
+			require.Equal(t, test.debug, contains(t, test.file, "the time drawn for the next ping"))
 			require.Equal(t, test.presence, contains(t, test.file, "sendBeacon"))
 			require.Equal(t, test.file == "dialog.min.js", contains(t, test.file, "showModal"))
+			require.Equal(t, test.file == "extras.min.js", contains(t, test.file, "PerformanceObserver"))
 		})
 	}
 }

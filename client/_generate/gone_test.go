@@ -130,7 +130,6 @@ func TestForbidden(t *testing.T) {
 func TestGonePageLooksAgain(t *testing.T) {
 	for name, comeBack := range map[string]string{
 		"focus":    `dispatchEvent({type: 'focus'})`,
-		"online":   `dispatchEvent({type: 'online'})`,
 		"pageshow": `dispatchEvent({type: 'pagehide'}); dispatchEvent({type: 'pageshow', persisted: true})`,
 		"visible":  `document.dispatchEvent({type: 'visibilitychange'})`,
 	} {

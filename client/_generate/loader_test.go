@@ -7,7 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const dialogURL = "https://example.org/keepalive/dialog.abc.js"
+const (
+	dialogURL = "https://example.org/keepalive/dialog.abc.js"
+	extrasURL = "https://example.org/keepalive/extras.abc.js"
+)
 
 // opensDialogs opens a page that shows the dialogs.
 func opensDialogs(b *browser) *tab { return b.open(page{warn: 2 * time.Minute, dialogs: true}) }
@@ -17,13 +20,13 @@ func TestDialogsAreLoadedBeforeTheyAreNeeded(t *testing.T) {
 		s.deadline = b.now.Add(time.Hour)
 		tb := opensDialogs(b)
 		b.sleep(time.Second)
-		require.Equal(t, []string{dialogURL}, tb.imports)
+		require.Equal(t, []string{dialogURL, extrasURL}, tb.imports)
 		require.Empty(t, tb.dialogs)
 		b.sleep(58 * time.Minute)
 		require.Equal(t, []string{"lifetime"}, tb.dialogs)
 		b.sleep(3 * time.Minute)
 		require.Equal(t, []string{"lifetime", "gonelifetime"}, tb.dialogs)
-		require.Equal(t, []string{dialogURL}, tb.imports)
+		require.Len(t, tb.imports, 2)
 	})
 }
 
@@ -32,7 +35,7 @@ func TestDialogsAreLoadedOnlyWhenNeeded(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		tb := b.open(page{dialogs: true})
 		b.sleep(time.Hour)
-		require.Empty(t, tb.imports)
+		require.Equal(t, []string{extrasURL}, tb.imports)
 		s.out = true
 		tb.run(`keepalive.look()`)
 		b.sleep(1500 * time.Millisecond)
@@ -51,7 +54,8 @@ func TestImportFails(t *testing.T) {
 		require.Empty(t, tb.dialogs)
 		require.Greater(t, len(b.asked), 5)
 		require.True(t, b.now.Before(s.expiry))
-		require.Equal(t, []string{dialogURL, "https://example.org/keepalive/dialog.1.abc.js"}, tb.imports[:2], "engines remember a failure")
+		require.Equal(t, []string{dialogURL, extrasURL, "https://example.org/keepalive/dialog.1.abc.js"}, tb.imports[:3], "engines remember a failure")
+		require.NotContains(t, tb.imports[3:], extrasURL, "or a policy that forbids it would fill the console")
 
 		b.importsFail = false
 		b.sleep(time.Minute)
@@ -59,15 +63,16 @@ func TestImportFails(t *testing.T) {
 	})
 }
 
-// Under an Integrity-Policy the page has a tag for the module, which leaves itself in the window.
-func TestDialogsThatAreInThePage(t *testing.T) {
+// Under an Integrity-Policy the page has tags for the modules, which leave themselves in the window.
+func TestModulesThatAreInThePage(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		s.deadline = b.now.Add(time.Hour)
 		b.importsFail = true
-		b.script = `window[Symbol.for('https://example.org/keepalive/dialog')] = dialogModule;` + b.script
-		tb := opensDialogs(b)
+		b.script = `window[Symbol.for('https://example.org/keepalive/dialog')] = dialogModule;` + b.extras + b.script
+		tb := b.open(loaded(s, page{warn: 2 * time.Minute, dialogs: true}))
 		b.sleep(58*time.Minute + 30*time.Second)
 		require.Equal(t, []string{"lifetime"}, tb.dialogs)
+		require.NotContains(t, b.methods()[:1], "GET", "the extras have read the deadline")
 		require.Empty(t, tb.imports)
 	})
 }

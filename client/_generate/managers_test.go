@@ -64,6 +64,7 @@ func TestGlobalOfTheApp(t *testing.T) {
 		tb := b.open(page{})
 		tb.run(script)
 		tb.run(`if (keepalive !== 'the app') throw new Error('overwritten')`)
+		b.sleep(time.Second)
 		require.Equal(t, []string{"keepalive: window.keepalive is taken"}, tb.warned)
 		b.sleep(time.Hour)
 		require.True(t, b.now.Before(s.expiry))

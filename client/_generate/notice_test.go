@@ -38,7 +38,7 @@ func TestWarningWhenPingsFail(t *testing.T) {
 			require.Equal(t, outage+1, tb.count("warning"), "once for each outage")
 			b.server = s.serve
 			s.expiry = b.now.Add(s.idle) // another device extended it
-			b.sleep(6 * time.Minute)
+			b.sleep(7 * time.Minute)
 		}
 		require.Zero(t, tb.count("expired"))
 	})
@@ -72,7 +72,7 @@ func TestWarningOfTheIdleEnd(t *testing.T) {
 		b.sleep(90 * time.Second)
 		require.Equal(t, 1, front.count("warning"))
 		require.Equal(t, 1, back.count("warning"))
-		require.Equal(t, []string{dialogURL}, front.imports, "loaded before it was needed")
+		require.Contains(t, front.imports, dialogURL, "loaded before it was needed")
 		front.run(key)
 		b.sleep(10 * time.Second)
 		require.Zero(t, front.count("resumed"))

@@ -112,6 +112,22 @@ func TestPageLoadThatIsKnownLate(t *testing.T) {
 			require.Equal(t, []string{"GET"}, b.methods())
 		})
 	})
+	t.Run("and asks nothing", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			tb := b.open(page{cached: true, loading: true})
+			b.sleep(time.Second)
+			tb.run(known)
+			b.sleep(time.Minute)
+			require.Empty(t, b.methods())
+		})
+	})
+	t.Run("but does not wait for it for long", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			b.open(page{cached: true, loading: true})
+			b.sleep(3 * time.Second)
+			require.Equal(t, []string{"POST"}, b.methods())
+		})
+	})
 	t.Run("the load counts for all tabs", func(t *testing.T) {
 		each(t, func(t *testing.T, b *browser, s *session) {
 			b.disk[recordKey] = fmt.Sprintf(`{"at":%d,"idle":1200000,"full":1200000,"life":%d}`, now-3000, now+36_000_000)

@@ -51,8 +51,6 @@ export const onInput = (event) => {
  */
 export const listenForInput = (isIgnored, tick) => {
 	if (!isInputWanted) return;
-	countInput = () => {
-		if (!isIgnored() && noteInput(Date.now())) tick();
-	};
+	countInput = () => !isIgnored() && noteInput(Date.now()) && tick();
 	for (const type of ['pointerdown', 'pointermove', 'keydown', 'wheel']) addEventListener(type, onInput, true);
 };

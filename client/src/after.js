@@ -2,7 +2,7 @@
 // It is given the document of the dialogs, how to ask the server, and what to do when there is a session after all.
 // It never shows anything. Pages with the other settings do not load it.
 
-import { page } from './dom.js';
+import { functions, page } from './dom.js';
 import { openLogin } from './login.js';
 
 /** Removes what others put into a page that has lost its content, but for our dialog, and says at least where it is. */
@@ -13,7 +13,7 @@ const stayBlank = () => {
 		if (!/^(title|keepalive-dialog)$/.test(child.localName)) child.remove();
 	}
 	if (page.title) return;
-	const title = page.createElement('title');
+	const title = functions.createElement('title');
 	title.textContent = location.host;
 	root.prepend(title);
 };

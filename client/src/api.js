@@ -3,7 +3,6 @@
 // It never decides anything. No other module dispatches events.
 
 import { path, sharedKey } from './config.js';
-import { page } from './dom.js';
 
 /**
  * Dispatches an event on document, and reports whether no listener has cancelled it.
@@ -12,7 +11,8 @@ import { page } from './dom.js';
  * @param {Omit<KeepaliveEventMap[Name]['detail'], 'path'>} [detail]
  */
 export const dispatch = (name, detail) =>
-	page.dispatchEvent(new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
+	// No element of the page can hide this function.
+	dispatchEvent.call(document, new CustomEvent(name, { detail: { ...detail, path }, bubbles: true, cancelable: true }));
 
 let controller = new AbortController();
 
@@ -63,9 +63,8 @@ export const guard = Symbol.for(sharedKey);
  * @type {(methods: Keepalive, runAgain: RunAgain) => void}
  */
 export const publish = (methods, runAgain) => {
-	Object.assign(window, { [guard]: runAgain });
-	if (!window.hasOwnProperty('keepalive')) Object.assign(window, { keepalive: methods });
-	else console.warn('keepalive: window.keepalive is taken');
+	Reflect.set(window, guard, runAgain);
+	if (!window.hasOwnProperty('keepalive')) Reflect.set(window, 'keepalive', methods);
 };
 
 /**

@@ -3,10 +3,10 @@
 // It never decides whether to ask: plan.js does. No other module sends pings.
 
 import { noteInput } from './activity.js';
+import { answerOf } from './answer.js';
 import { dispatch } from './api.js';
 import { config, pingURL, sharedKey } from './config.js';
 import { fetch } from './dom.js';
-import { reportFault } from './fault.js';
 import { numberOrZero, requestTimeout } from './plan.js';
 import { claimRecord, isClaimedHere, readRecord, updateClaimed } from './record.js';
 import { decide, tab } from './tab.js';
@@ -36,13 +36,10 @@ const claim = async (lock) => {
  */
 
 /**
- * Reads Retry-After (RFC 9110, section 10.2.3: seconds or a date) as ms. NaN is what says neither.
+ * Reads Retry-After (RFC 9110, section 10.2.3: seconds or a date) as ms. What says neither, or the past, is no number above 0.
  * @param {any} header null where it is missing, undefined without a response
  */
-const parseRetryAfter = (header) => {
-	const seconds = Number(header);
-	return seconds >= 0 ? seconds * SECOND : Date.parse(header) - Date.now();
-};
+const parseRetryAfter = (header) => Number(header) * SECOND || Date.parse(header) - Date.now();
 
 /**
  * Asks, and asks again before it believes that the session is gone: the token may have been renewed while the question
@@ -84,12 +81,10 @@ const request = async (method, tick, halt, isSecond) => {
 	} else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
 		// Nobody else answers with these numbers, so they are believed without the mark: old servers do not send it.
 		updateClaimed({
-			at: sentAt, // not the time of arrival: the server counted from before that
-			idle: answer.idleMs,
-			guess: answer.unknown ? 1 : 0,
-			life: sentAt + answer.lifetimeMs,
+			// Not from the time of arrival: the server counted from before that.
+			...answerOf(sentAt, answer.idleMs, sentAt + answer.lifetimeMs),
+			...(answer.unknown && { guess: 1 }),
 			...(method === 'POST' && { full: answer.idleMs }),
-			fails: 0,
 		});
 		if (forStay) {
 			tab.stay -= forStay; // what was asked for since gets an answer of its own
@@ -106,7 +101,7 @@ const request = async (method, tick, halt, isSecond) => {
 			after: parseRetryAfter(response?.headers.get('retry-after')),
 			rand: Math.random(),
 		});
-		if (status !== undefined && !isOurs) reportFault(status);
+		tab.fault = isOurs ? undefined : status;
 	}
 };
 

@@ -45,7 +45,7 @@ export const config = {
 };
 
 // The address as the server wrote it: a <base> of the page changes what script.src says.
-const address = new URL(script.getAttribute('src') || '', 'http://host' + location.pathname);
+const address = new URL(/** @type {string} */ (script.getAttribute('src')), 'http://host' + location.pathname);
 
 /**
  * The path of the endpoints' folder, which tells the scripts of several Managers in one page apart. All endpoints lie

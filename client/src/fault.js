@@ -1,17 +1,26 @@
-// fault.js says in the console why pings fail, where something else than the endpoints answers them.
-// It is given the status of each such answer.
+// fault.js says in the console why pings fail, where something else than the endpoints answers them, and why there is no global.
+// It is given the status of the last such answer.
 // It never decides what becomes of the answer: ask.js does.
 
-import { pingURL } from './config.js';
+/** @import { Core } from './extras.js' */
 
-let reported = -1;
+/** @type {number|undefined} */
+let reported;
 
 /**
  * Reports a fault, once for each status. From 500 on it is an outage, which passes.
- * @param {number} status 0 for a redirect
+ * @type {(core: Core, pingURL: string) => void}
  */
-export const reportFault = (status) => {
-	if (status >= 500 || status === reported) return;
-	reported = status;
-	console.warn(`keepalive: ${status || 'a redirect'} from a proxy, sign-in page or CSRF check, or nothing is mounted at ${pingURL}`);
+export const reportFault = ({ tab: { fault } }, pingURL) => {
+	if (fault === undefined || fault >= 500 || fault === reported) return;
+	reported = fault;
+	console.warn(`keepalive: ${fault || 'a redirect'} from a proxy, sign-in page or CSRF check, or nothing is mounted at ${pingURL}`);
+};
+
+/**
+ * Reports that another script has the global.
+ * @param {Core} core
+ */
+export const reportName = ({ stay }) => {
+	if (window.keepalive?.stay !== stay) console.warn('keepalive: window.keepalive is taken');
 };

@@ -10,7 +10,7 @@ interface Document {
 	readonly prerendering?: boolean;
 }
 
-interface PerformanceNavigationTiming {
+interface PerformanceResourceTiming {
 	/** https://www.w3.org/TR/resource-timing/#dom-performanceresourcetiming-deliverytype */
 	readonly deliveryType?: string;
 }

@@ -3,7 +3,7 @@
 // It never decides what is shown, and never listens to the user.
 
 import { isDarkPage } from './dark.js';
-import { page } from './dom.js';
+import { functions, page } from './dom.js';
 
 // A page may open a modal dialog after ours, move the focus, or remove what it does not know. It gets a moment for that, so
 // that a page which insists on it does not keep the browser busy.
@@ -36,7 +36,7 @@ export const isOurs = (event) => Boolean(host && event.composedPath().includes(h
 const parent = () => {
 	const selector = part?.showModal ? ':popover-open:not([popover=manual])' : ':modal';
 	try {
-		return [...page.querySelectorAll(selector)].pop() ?? page.documentElement;
+		return [...functions.querySelectorAll(selector)].pop() ?? page.documentElement;
 	} catch {
 		return page.documentElement; // an engine that does not know these states
 	}
@@ -50,7 +50,7 @@ const isReachable = () => {
 	if (!part.showModal) return host.parentNode === parent();
 	const { left, top, width, height } = part.getBoundingClientRect();
 	// Under another modal dialog, this finds the other one. It finds nothing where nothing of the page can be seen.
-	const hit = page.elementFromPoint(left + width / 2, top + height / 2);
+	const hit = functions.elementFromPoint(left + width / 2, top + height / 2);
 	// A second script may have one, too, and they must not fight.
 	return part.open && (!hit || hit.localName === NAME);
 };
@@ -94,10 +94,10 @@ export const hide = () => {
 export const show = (template, style, changed) => {
 	hide();
 	onChange = changed;
-	part = page.importNode(template, true);
+	part = functions.importNode(template, true);
 	// Pages hide elements that are not defined, until their own are.
 	if (!customElements.get(NAME)) customElements.define(NAME, class extends HTMLElement {});
-	host = page.createElement(NAME);
+	host = functions.createElement(NAME);
 	root = host.attachShadow({ mode: 'open' });
 	root.append(part);
 	try {

@@ -48,7 +48,7 @@ const listenIn = (frame) => {
 
 /**
  * Returns the window of the frame that has the focus. Windows do not list the frames in shadow trees.
- * @type {(root: DocumentOrShadowRoot) => Window|null|undefined}
+ * @type {(root: Pick<DocumentOrShadowRoot, 'activeElement'>) => Window|null|undefined}
  */
 const focusedFrame = ({ activeElement }) => {
 	if (activeElement?.shadowRoot) return focusedFrame(activeElement.shadowRoot);

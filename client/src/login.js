@@ -2,7 +2,7 @@
 // It is given the address of that page, how to ask the server, and what to do when there is a session after all.
 // It never goes while a field holds unsaved input, while nobody sees the page, or without the server's word of just now.
 
-import { page } from './dom.js';
+import { functions, page } from './dom.js';
 
 /** The server is asked so often at most. */
 const PAUSE = 10_000;
@@ -13,8 +13,8 @@ const inputIn = ({ value, checked, selectedOptions = [] }) =>
 
 /** Compares with a copy that was reset. It is never in the page. @param {Element} field */
 const isUnsavedField = (field) => {
-	const form = page.createElement('form');
-	const copy = page.importNode(field, true);
+	const form = functions.createElement('form');
+	const copy = functions.importNode(field, true);
 	form.append(copy);
 	form.reset();
 	return inputIn(copy) !== inputIn(field) || Boolean(/** @type {HTMLInputElement} */ (field).validity?.badInput);

@@ -11,14 +11,15 @@ import { isInputWanted, lastInput, listenForInput, noteActive, onInput } from '.
 import { currentSignal, dispatch, guard, publish, runningHere, subscribe } from './api.js';
 import { ask } from './ask.js';
 import { hidePage } from './blank.js';
-import { config, pingURL, script, sharedKey } from './config.js';
+import { config, script, sharedKey } from './config.js';
 import { page } from './dom.js';
+import { updateExtras } from './loader.js';
 import { announce, draw, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
 import { isComeback, pageRequestedAt } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
-import { readRecord, savePageLoad, saveUser, updateClaimed, writeRecord } from './record.js';
+import { readRecord, savePageLoad, saveUser, updateClaimed, updateRecord, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
-import { MAX_SLEEP } from './times.js';
+import { MAX_SLEEP, SECOND } from './times.js';
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
@@ -27,6 +28,7 @@ const tick = () => {
 	if (!takesPart()) return;
 	try {
 		announce(decide(), actions);
+		updateExtras(actions);
 		if (__PRESENCE__ && !isSignedOut()) reportPage();
 	} finally {
 		// Whatever an engine lacks must not cost the session its next ping.
@@ -41,6 +43,11 @@ const tick = () => {
 
 const wake = () => {
 	tab.woken = Date.now();
+	tick();
+};
+
+const onOnline = () => {
+	tab.online = Date.now();
 	tick();
 };
 
@@ -72,9 +79,6 @@ const stop = () => {
 	draw(decide(), actions);
 };
 
-/** @type {import('./notice.js').Actions} */
-const actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput };
-
 /**
  * Stops, as only a change of the server's configuration helps.
  * @param {string} reason
@@ -83,6 +87,9 @@ const halt = (reason) => {
 	console.error('keepalive stopped:', reason);
 	stop();
 };
+
+/** @type {import('./notice.js').Actions & import('./extras.js').Core} what the modules need that are loaded later */
+const actions = { stay, look, tick, dispatch, guard, onInput: isInputWanted && onInput, config, tab, read: readRecord, update: updateRecord, halt };
 
 const onPageHide = () => {
 	// For when it comes back: somebody may have signed out meanwhile, and visibilitychange may precede pageshow.
@@ -98,11 +105,6 @@ const onStorage = ({ key }) => {
 	if (key === sharedKey) tick();
 };
 
-/** @param {SecurityPolicyViolationEvent} event */
-const onViolation = ({ blockedURI, disposition }) => {
-	if (blockedURI === pingURL && disposition === 'enforce') halt('connect-src');
-};
-
 /**
  * Listens to the page. All functions are always the same, so that listening again adds nothing. document.open() has
  * removed every listener when the script runs again.
@@ -113,25 +115,27 @@ const listen = () => {
 	addEventListener('pageshow', tick);
 	addEventListener('pagehide', onPageHide);
 	addEventListener('visibilitychange', onVisibilityChange);
-	for (const type of ['focus', 'online', 'resume']) addEventListener(type, wake);
+	addEventListener('focus', wake);
+	addEventListener('resume', wake);
+	addEventListener('online', onOnline);
 	// These two do not bubble up to the window.
 	addEventListener('prerenderingchange', tick, true);
 	addEventListener('keepalive:check', check, true);
 	addEventListener('storage', onStorage);
-	addEventListener('securitypolicyviolation', onViolation);
 	// While the user is asked, input changes nothing: the dialog must not go under a click.
 	listenForInput(isUserAsked, tick);
 };
 
-/** Counts the page's load as an answer of the server, and reports whether it is one. */
+/** Counts the page's load as an answer of the server, if it is one, and returns when the page was requested, or 0. */
 const countPageLoad = () => {
 	const requestedAt = pageRequestedAt();
-	if (!requestedAt) return false;
-	saveUser(requestedAt);
-	if (!('passive' in config)) savePageLoad(requestedAt);
-	tab.opened = requestedAt;
-	tab.woken = 0; // the page is as young as what it knows
-	return true;
+	if (requestedAt) {
+		saveUser(requestedAt);
+		if (!('passive' in config)) savePageLoad(requestedAt);
+		tab.opened = requestedAt;
+		tab.woken = 0; // the page is as young as what it knows
+	}
+	return requestedAt;
 };
 
 /** Takes what the page's load says of the session. */
@@ -141,7 +145,7 @@ const takePageLoad = () => {
 	const { gone = 0, at = 0 } = readRecord();
 	tab.look = isComeback() || gone > at;
 	hidePage(tab.look);
-	// Firefox often knows only later that the page came from the server.
+	// Firefox often knows only then that the page came from the server.
 	addEventListener('load', () => countPageLoad() && tick());
 };
 
@@ -153,9 +157,8 @@ const takePageLoad = () => {
 const runAgain = (fresh) => {
 	listen();
 	if ('anonymous' in fresh) {
-		tab.stopped = true;
 		noteSignedOut();
-		draw(decide(), actions);
+		stop();
 	} else {
 		if (isSignedOut()) check();
 		config.user = fresh.user;
@@ -185,10 +188,16 @@ const methods = {
 const start = () => {
 	publish(methods, runAgain);
 	listen();
-	if (!tab.stopped) takePageLoad();
-	// The other tabs may believe in a session: let them ask.
-	else if (decide().end > Date.now()) writeRecord({});
-	tick();
+	if (tab.stopped) {
+		noteSignedOut();
+		// The other tabs may believe in a session: let them ask.
+		if (decide().end > Date.now()) writeRecord({});
+	} else {
+		takePageLoad();
+	}
+	// A page that may be out of a cache decides at its load, or soon where that takes long: Firefox often knows only then.
+	if (tab.woken && !tab.look && page.readyState !== 'complete') timer = setTimeout(tick, 2 * SECOND);
+	else tick();
 };
 
 // Soft navigation runs only elements that the page has not got, so this one goes.

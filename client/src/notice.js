@@ -12,10 +12,10 @@ import { config } from './config.js';
 import { loadDialogs, loadedDialogs } from './loader.js';
 import { tab, takesPart } from './tab.js';
 
-/** @type {''|KeepaliveEnd|'gone'|'user'} what the user was told last, or knows: a page without a session was sent as such */
-let notice = tab.stopped ? 'gone' : '';
+/** @type {''|KeepaliveEnd|'gone'|'user'} what the user was told last, or knows */
+let notice = '';
 /** Whether the app draws, or the user knows. */
-let isCancelled = tab.stopped;
+let isCancelled = false;
 
 /** Reports whether the user has been warned, by the dialog or by the app, and has not answered yet. */
 export const isUserAsked = () => (notice === 'idle' || notice === 'lifetime') && Boolean(isCancelled || loadedDialogs()?.isOpen());

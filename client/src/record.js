@@ -5,9 +5,9 @@
 // There is no leader among the tabs: Chromium lets a frozen tab keep a Web Lock for ever. So every tab can do everything,
 // and a claim in the record says which one is asking now.
 
+import { answerOf, smallestGain } from './answer.js';
 import { config, sharedKey } from './config.js';
 import { numberOrZero } from './plan.js';
-import { MINUTE } from './times.js';
 
 /**
  * Times are Date.now() values: performance.now() stands still on some systems while they sleep. The names are a contract:
@@ -27,7 +27,7 @@ import { MINUTE } from './times.js';
  * @property {number} failed when the last request failed
  * @property {number} fails failures in a row
  * @property {number} after ms of the last failure's Retry-After
- * @property {number} rand 0 to 1, drawn for each failure: all tabs then agree on the next attempt
+ * @property {number} rand 0 to 1, drawn with each answer and each failure: all tabs then agree on what comes next
  */
 
 const tabNumber = Math.random();
@@ -74,17 +74,16 @@ export const updateClaimed = (changes) => {
 
 /**
  * Notes that the server sent this page, and so has extended the session, unless a later answer is known.
- * @param {number} requestedAt
+ * @param {number} at when it was requested
  */
-export const savePageLoad = (requestedAt) => {
-	if (numberOrZero(readRecord().at) >= requestedAt) return;
-	// The server skips touches that would gain less than this.
-	const idle = config.idle - Math.min(config.idle / 20, MINUTE);
+export const savePageLoad = (at) => {
+	const known = { at: 0, life: 0, ...readRecord() };
+	if (known.at >= at) return;
+	const idle = config.idle - smallestGain(config.idle);
 	// A deadline that is far away is worth remembering, for the warning. A near one may be that of a session before this
 	// one; without it the server is asked in time.
-	const deadline = numberOrZero(readRecord().life);
-	const life = deadline > requestedAt + 2 * idle ? deadline : 0;
-	updateRecord({ at: requestedAt, idle, full: idle, guess: 0, life, fails: 0 });
+	const life = known.life > at + 2 * idle ? known.life : 0;
+	updateRecord({ full: idle, ...answerOf(at, idle, life) });
 };
 
 /**

@@ -10,6 +10,10 @@ import { readRecord } from './record.js';
 
 const opened = Date.now();
 
+/**
+ * @type {import('./plan.js').Tab & {stopped: boolean, stay: number, fault?: number}} fault is the status of the last failure,
+ * where something else than the endpoints answered; 0 for a redirect
+ */
 export const tab = {
 	/**
 	 * Whether it takes no part: the server sent the page without a session, so that it waits for keepalive:check, or the page
@@ -22,11 +26,12 @@ export const tab = {
 	look: false,
 	opened,
 	/**
-	 * When the user or the network last came back. Until the page is known to come from the server, it asks like one that the
-	 * user has just come back to.
+	 * When the user last came back. Until the page is known to come from the server, it asks like one that the user has just
+	 * come back to.
 	 */
 	woken: opened,
-	rand: Math.random(),
+	/** When the network last came back. */
+	online: 0,
 };
 
 /** Decides what to do, by all that is known now. */

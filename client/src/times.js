@@ -20,6 +20,9 @@ export const ROUNDING = 1_000;
 /** At the end of the time left, pages look as often as this: another device may have extended the session. */
 export const LAST_LOOKS = 30_000;
 
+/** Two minutes of a hidden page's timers, and a request. */
+export const HIDDEN_RESERVE = 130_000;
+
 /** How far the clocks of two processes may differ. A time further ahead means that the clock was set back. */
 export const CLOCK_TOLERANCE = 12_000;
 

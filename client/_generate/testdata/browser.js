@@ -29,15 +29,16 @@ globalThis.origin = 'https://example.org';
 globalThis.document = Object.assign({}, eventTarget, {
 	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
 	documentElement: {lang: 'en', style: {display: '', setProperty(name, value) { this[name] = value; }}, replaceChildren() { host.blank(); }},
-	hidden: page.hidden, prerendering: page.prerendering,
+	hidden: page.hidden, prerendering: page.prerendering, readyState: page.loading ? 'interactive' : 'complete',
 });
 globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
 globalThis.URL = class {
 	constructor(to, base) {
-		if (to !== '.' && to[0] !== '/') throw new Error('odd URL ' + to);
-		const {pathname} = base;
-		this.pathname = to === '.' ? pathname.replace(/[^/]*$/, '') : to;
+		if (!/^([.]|ping|extras|\/.*)$/.test(to)) throw new Error('odd URL ' + to);
+		const [, host, folder] = /^(https?:..[^/]*)?(.*\/)/.exec(base.pathname || base);
+		this.pathname = to === '.' ? folder : to;
+		this.href = host + folder + to;
 	}
 };
 globalThis.AbortSignal = {timeout: (ms) => ms};
@@ -46,7 +47,29 @@ globalThis.AbortController = class {
 	abort() { this.signal.aborted = true; }
 };
 globalThis.console = {error: (...words) => host.error(words.join(' ')), warn: (...words) => host.warn(words.join(' ')), debug: host.debug};
-globalThis.performance = {now: () => 300, getEntriesByType: () => [{type: page.kind, transferSize: page.cached ? 0 : 900, deliveryType: '', workerStart: 0, requestStart: 50}]};
+const openedAt = Date.now() - 300;
+globalThis.performance = {
+	now: () => Date.now() - openedAt,
+	getEntriesByType: () => [{
+		name: origin + '/orders', type: page.kind, transferSize: page.cached ? 0 : 900, encodedBodySize: 600, deliveryType: '', workerStart: 0, requestStart: 50,
+		serverTiming: page.timing || [],
+	}],
+};
+const observed = new Set();
+globalThis.PerformanceObserver = class {
+	constructor(f) { this.f = f; }
+	observe({type}) {
+		if (type !== 'resource') throw new Error('odd type ' + type);
+		observed.add(this.f);
+	}
+};
+// Sends what a page hears of a request of its app that has just been answered.
+globalThis.requested = (fields) => {
+	const entry = {
+		name: origin + '/orders', transferSize: 400, encodedBodySize: 100, deliveryType: '', workerStart: 0, requestStart: performance.now() - 50, ...fields,
+	};
+	for (const f of observed) f({getEntries: () => [entry]});
+};
 globalThis.localStorage = {getItem: host.getItem, setItem: host.setItem};
 globalThis.setTimeout = host.setTimeout;
 globalThis.clearTimeout = host.clearTimeout;
@@ -60,7 +83,8 @@ const dialogModule = {
 	},
 	isOpen: () => shown !== '',
 };
-globalThis.importModule = (url) => new Promise((resolve, reject) => host.import(url, () => resolve(dialogModule), () => reject(new TypeError('import'))));
+globalThis.importModule = (url) => new Promise((resolve, reject) =>
+	host.import(url, () => resolve(url.includes('extras') ? extrasModule : dialogModule), () => reject(new TypeError('import'))));
 globalThis.navigator = {sendBeacon: (url, body) => host.report('beacon', url, JSON.stringify(body.fields))};
 globalThis.Request = class {};
 if (!page.oldEngine) Request.prototype.keepalive = false;
