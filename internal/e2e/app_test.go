@@ -113,6 +113,7 @@ func newApp(t *testing.T, idle, lifetime time.Duration, change ...func(*keepaliv
 		_, _ = fmt.Fprint(w, recorder, a.prelude)
 	})
 	mux.HandleFunc("/data", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, time.Now().UnixMilli()) })
+	mux.HandleFunc("/resource", resource)
 	mux.HandleFunc("/worker.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = fmt.Fprint(w, worker)

@@ -37,7 +37,7 @@ var (
 	comment  = regexp.MustCompile(`(?m)^\s*(//|/?\*).*$`)
 	word     = regexp.MustCompile(`\b[A-Za-z]\w+\b`)
 	property = regexp.MustCompile(`\.([A-Za-z]\w+)`)
-	root     = regexp.MustCompile(`\b(?:page|document|window)\??\.([A-Za-z]\w+)`)
+	root     = regexp.MustCompile(`\b(?:page|functions|document|window)\??\.([A-Za-z]\w+)`)
 )
 
 // sourceWords returns what a pattern finds in the modules of the script, each once. So what a module reads from now on is

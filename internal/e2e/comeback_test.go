@@ -80,12 +80,12 @@ func testComeback(t *testing.T, b *webdriver.Browser) {
 // notPersisted keeps a page out of the back/forward cache.
 const notPersisted = "addEventListener('unload', () => {});"
 
-// worker answers with pages of its own cache, and asks the server only for the first.
+// worker answers with pages of its own cache, and resources for it, and asks the server only for the first.
 const worker = `
 addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', (event) => {
-	if (event.request.mode !== 'navigate') return;
+	if (event.request.mode !== 'navigate' && !event.request.url.includes('worker=')) return;
 	event.respondWith(caches.open('pages').then(async (cache) => {
 		const cached = await cache.match(event.request);
 		if (cached) return cached;

@@ -365,13 +365,14 @@ func testOwnDialogs(t *testing.T, b *webdriver.Browser) {
 	require.True(t, webdriver.Script[bool](b, "return keepalive.state.gone"))
 }
 
-// Where a page blocks scripts without integrity metadata, the script and the module of its dialogs still load. The page
+// Where a page blocks scripts without integrity metadata, the script and its modules still load. The page
 // loads its recorder as such a script, and so has none.
 func testIntegrityPolicy(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.LoginURL = "/login" })
 	b.Navigate(a.URL + "/login?integrity=" + url.QueryEscape("blocked-destinations=(script)"))
 	a.endSession(t, b)
 	require.Equal(t, "dialog", waitForDialog(t, b).Focus)
+	require.True(t, webdriver.Script[bool](b, "return Boolean(window[Symbol.for(origin + '/keepalive/extras')])"))
 }
 
 func testDialogPolicies(t *testing.T, b *webdriver.Browser) {

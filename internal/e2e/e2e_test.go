@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// idle is the idle timeout that most tests use. The script pings at about half of it.
+	// idle is the idle timeout that most tests use. The script pings between 30 and 65 % of it.
 	idle = 16 * time.Second
 	// longIdle is for tests in which no ping may come by itself.
 	longIdle = 20 * time.Minute

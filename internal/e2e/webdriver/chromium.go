@@ -1,6 +1,11 @@
 package webdriver
 
-import "path/filepath"
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http/httptest"
+	"path/filepath"
+)
 
 func (b *Browser) startChromium(flags []string) (capabilities map[string]any) {
 	b.t.Helper()
@@ -15,6 +20,7 @@ func (b *Browser) startChromium(flags []string) (capabilities map[string]any) {
 			"args": append([]string{
 				"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 				"--disable-background-networking", "--disable-component-update", "--disable-sync",
+				"--ignore-certificate-errors-spki-list=" + testKey(),
 				"--user-data-dir=" + filepath.Join(b.folder.Path, "profile"),
 			}, flags...),
 			// The driver would have background tabs run at full speed, which no user's browser does.
@@ -23,4 +29,12 @@ func (b *Browser) startChromium(flags []string) (capabilities map[string]any) {
 			},
 		},
 	}
+}
+
+// testKey names the key of httptest's servers. With acceptInsecureCerts Chromium would keep nothing of them in its cache.
+func testKey() string {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	hash := sha256.Sum256(s.Certificate().RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(hash[:])
 }

@@ -76,7 +76,7 @@ func (m *marionette) read() ([]byte, error) {
 
 func (m *marionette) call(name string, params map[string]any) (json.RawMessage, error) {
 	if name == "NewSession" {
-		params = nil // its form differs (no alwaysMatch), and the defaults are wanted
+		params = map[string]any{"acceptInsecureCerts": true} // its form differs: no alwaysMatch
 	}
 	m.id++
 	frame, err := json.Marshal([]any{0, m.id, "WebDriver:" + name, params})

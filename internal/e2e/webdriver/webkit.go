@@ -33,6 +33,7 @@ func (b *Browser) startWebKit(flags []string) (capabilities map[string]any) {
 	}
 	b.conn = &remote{address: "http://127.0.0.1:" + port}
 	return map[string]any{
+		"acceptInsecureCerts":      true, // the tests' servers have no other
 		"webkitgtk:browserOptions": map[string]any{"binary": binary, "args": append([]string{"--automation"}, flags...)},
 	}
 }

@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed4a306b22/keepalive"
+	"github.com/seed4a306b22/keepalive/internal/e2e/webdriver"
+	"github.com/stretchr/testify/require"
+)
+
+// TestTimes tests what pages learn from the app's own requests, over TLS: browsers hide Server-Timing from others.
+func TestTimes(t *testing.T) {
+	runInBrowsers(t, []browserTest{
+		{name: "app that asks", run: testAppThatAsks},
+		{name: "warning", run: testTimesOfPage},
+		{name: "copies", run: testCopies},
+	})
+}
+
+// secure gives the app a server with TLS.
+func (a *app) secure(t *testing.T, front func(http.Handler) http.Handler) {
+	handler := a.Config.Handler
+	a.Close()
+	a.Server = httptest.NewUnstartedServer(front(handler))
+	a.EnableHTTP2 = true
+	a.StartTLS()
+	t.Cleanup(a.Close)
+}
+
+// A page sends no ping while its app asks. Without that, one would be sent after 65 % of the idle timeout at the latest.
+func testAppThatAsks(t *testing.T, b *webdriver.Browser) {
+	const idle = 40 * time.Second
+	a := newApp(t, idle, time.Hour)
+	a.secure(t, withoutCache)
+	token := a.login(t, b)
+	since := time.Now()
+	webdriver.Script[any](b, "window.asking = setInterval(() => fetch('/resource?cache=no-store').then((r) => r.text()), 1000)")
+	never(t, idle*7/10, "a ping", func() bool { return len(a.pings(since)) > 0 })
+	webdriver.Script[any](b, "clearInterval(asking)")
+	a.waitForPosts(t, token, since, 1)
+}
+
+// A page that has to warn knows the deadline as it is loaded.
+func testTimesOfPage(t *testing.T, b *webdriver.Browser) {
+	a := newApp(t, longIdle, time.Hour, func(c *keepalive.Config) { c.WarnBefore = 2 * time.Minute })
+	a.secure(t, withoutCache)
+	for range 3 {
+		a.login(t, b)
+		never(t, 2*time.Second, "a question", func() bool { return len(a.pings(time.Time{})) > 0 })
+		deadline := time.UnixMilli(int64(readRecord(b).Life))
+		require.WithinDuration(t, time.Now().Add(time.Hour), deadline, time.Minute)
+	}
+}
+
+// What the browser, a service worker or a CDN has kept says how long the session lived then.
+func testCopies(t *testing.T, b *webdriver.Browser) {
+	const idle = time.Minute
+	a := newApp(t, idle, time.Hour)
+	a.secure(t, withCDN)
+	token := a.login(t, b)
+	// ask lets the page ask, some time after the last answer, and returns that answer's text.
+	ask := func(url string) string {
+		time.Sleep(idle/20 + time.Second)
+		return webdriver.AsyncScript[string](b, "fetch(arguments[0]).then((response) => response.text()).then(arguments[1])", url)
+	}
+	before := readRecord(b)
+	ask("/resource?cache=no-store")
+	eventually(t, "an answer is believed", func() bool { return readRecord(b).At > before.At })
+	for _, copied := range []struct{ name, url string }{
+		{name: "cached", url: "/resource?cache=private,max-age=600"},
+		{name: "validated", url: "/resource?etag=1&cache=private,no-cache"},
+		{name: "a CDN's", url: "/resource?cdn=1&cache=public,max-age=0,s-maxage=600"},
+		{name: "a worker's", url: "/resource?worker=1&cache=private,no-store"},
+	} {
+		if strings.Contains(copied.url, "worker=") {
+			webdriver.AsyncScript[any](b, `
+				navigator.serviceWorker.addEventListener('controllerchange', () => arguments[0]());
+				navigator.serviceWorker.register('/worker.js');`)
+		}
+		first := ask(copied.url)
+		again := ask(copied.url)
+		if b.Engine != webdriver.WebKit || strings.Contains(copied.name, "'s") { // under a driver it has no cache
+			require.Equal(t, first, again, copied.name)
+		}
+		for range 5 { // the observer may hear of it later
+			require.WithinRange(t, readRecord(b).expiry(), time.Time{}, a.expiry(t, token).Add(time.Second), copied.name)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+// sharedRecord is what pages know of their session.
+type sharedRecord struct{ At, Idle, Life float64 }
+
+func (r sharedRecord) expiry() time.Time { return time.UnixMilli(int64(r.At + r.Idle)) }
+
+func readRecord(b *webdriver.Browser) sharedRecord {
+	return webdriver.Script[sharedRecord](b, "return JSON.parse(localStorage['keepalive:' + origin + '/keepalive/ping'])")
+}
+
+// resource says when it was made.
+func resource(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", r.URL.Query().Get("cache"))
+	if r.URL.Query().Has("etag") {
+		w.Header().Set("ETag", `"abc"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	_, _ = fmt.Fprint(w, time.Now())
+}
+
+func withoutCache(next http.Handler) http.Handler { return next }
+
+// withCDN keeps what caches may share (RFC 9111, section 3), and sends it with its age.
+func withCDN(next http.Handler) http.Handler {
+	var mu sync.Mutex
+	stored := make(map[string]*httptest.ResponseRecorder)
+	storedAt := make(map[string]time.Time)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !r.URL.Query().Has("cdn") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		key := r.URL.String()
+		if stored[key] == nil {
+			stored[key], storedAt[key] = httptest.NewRecorder(), time.Now()
+			next.ServeHTTP(stored[key], r)
+		}
+		for name, values := range stored[key].Header() {
+			if name != "Set-Cookie" {
+				w.Header()[name] = values
+			}
+		}
+		w.Header().Set("Age", fmt.Sprint(int(time.Since(storedAt[key]).Seconds())))
+		_, _ = io.WriteString(w, stored[key].Body.String())
+	})
+}
