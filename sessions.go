@@ -110,13 +110,32 @@ func (s *sessions) start() {
 		s.isShared = !wrapper.IsExclusive()
 	}
 	s.deadline = deadlineReader(s.manager.Codec)
-	loader := *s.manager
-	loader.IdleTimeout, loader.HashTokenInStore, loader.Store = 0, false, loadedStore{}
-	loader.Codec, s.readable = fasterCodec(s.manager.Codec)
-	s.loader = &loader
+	s.loader, s.readable = newLoader(s.manager)
 	if c, ok := s.store.(checker); ok {
 		go s.check(c)
 	}
+}
+
+// newLoader returns what sessions.loader and sessions.readable are for sm.
+func newLoader(sm *scs.SessionManager) (loader *scs.SessionManager, readable func(data []byte) (time.Time, bool)) {
+	manager := *sm
+	manager.IdleTimeout, manager.HashTokenInStore, manager.Store = 0, false, loadedStore{}
+	manager.Codec, readable = fasterCodec(sm.Codec)
+	return &manager, readable
+}
+
+// currentStore returns the store, before the first request or after it.
+func (s *sessions) currentStore() Store {
+	s.installStore()
+	s.setup.Lock()
+	defer s.setup.Unlock()
+	switch store := s.manager.Store.(type) {
+	case guarded:
+		return store.unguarded()
+	case Store:
+		return store
+	}
+	return s.store // one that can't be guarded, or nil before the first request
 }
 
 // checker is a Store that can tell what is wrong with its storage.
