@@ -128,6 +128,8 @@ const (
 	noticeCompression               // a compressor runs inside
 	noticeIdentify                  // Config.Identify without LoadAndSave
 	noticeSamePath                  // two Managers with one Config.Path
+	noticeIdleRefused               // Config.IdleTimeout breaks Config.Policy
+	noticeIdleAdvice                // Config.IdleTimeout is not as Config.Policy recommends
 	noticeCount
 )
 

@@ -32,6 +32,7 @@ type sessions struct {
 	events  *events
 
 	customIdle func(context.Context) time.Duration // Config.IdleTimeout, nil for none
+	allowsIdle func(time.Duration) bool            // whether what it returns may be used
 	identify   func(context.Context) string        // Config.Identify, nil for none
 
 	// contextKey is the key under which scs keeps a request's session.
@@ -314,7 +315,7 @@ func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
 // session manager where there is none.
 func (s *sessions) idleTimeout(ctx context.Context) time.Duration {
 	if s.customIdle != nil && s.inContext(ctx) {
-		if idle := s.customIdle(ctx); idle > 0 {
+		if idle := s.customIdle(ctx); idle > 0 && s.allowsIdle(idle) {
 			return idle
 		}
 	}
