@@ -21,6 +21,7 @@ import (
 // A session that was ended stays ended, as after a logout: requests that have loaded it
 // before can't write it again (EventLost), except by the LoadAndSave of scs. Open pages
 // learn of it by their next ping.
+//
 // Two kinds of sessions can be missed: one that begins meanwhile, and one to which a
 // request in flight gives another token. So keep the user from signing in first, and
 // call EndAll again when requests from before are over.
@@ -35,12 +36,11 @@ import (
 // at once. It may be called concurrently, and with the context of a request.
 func (m *Manager) EndAll(ctx context.Context, end func(ctx context.Context) bool) error {
 	s := &m.sessions
-	store := s.currentStore()
+	store, loader := s.current()
 	all, err := list(ctx, store)
 	if err != nil {
 		return fmt.Errorf("keepalive: EndAll has ended nothing: %w", err)
 	}
-	loader, _ := newLoader(s.manager)
 	var errs []error
 	fail := func(key string, err error) {
 		errs = append(errs, fmt.Errorf("keepalive: EndAll has not ended session %s: %w", m.events.sessionName(key), err))

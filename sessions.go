@@ -125,18 +125,19 @@ func newLoader(sm *scs.SessionManager) (loader *scs.SessionManager, readable fun
 	return &manager, readable
 }
 
-// currentStore returns the store, before the first request or after it.
-func (s *sessions) currentStore() Store {
+// current returns the store, and a loader, before the first request or after it.
+func (s *sessions) current() (Store, *scs.SessionManager) {
 	s.installStore()
 	s.setup.Lock()
 	defer s.setup.Unlock()
+	loader, _ := newLoader(s.manager)
 	switch store := s.manager.Store.(type) {
 	case guarded:
-		return store.unguarded()
+		return store.unguarded(), loader
 	case Store:
-		return store
+		return store, loader
 	}
-	return s.store // one that can't be guarded, or nil before the first request
+	return s.store, loader // one that can't be guarded, or nil before the first request
 }
 
 // checker is a Store that can tell what is wrong with its storage.
