@@ -122,6 +122,15 @@ type Config struct {
 	// SessionManager.IdleTimeout. Default: nil.
 	IdleTimeout func(ctx context.Context) time.Duration
 
+	// Policy names standards that the settings must meet, such as PCIDSS401 | WCAG22. New
+	// refuses what breaks a SHALL of theirs, so set the fields of the session manager
+	// before. The first request checks them again: if they break one by then, ErrorFunc
+	// answers all requests, and pings get 503. What breaks a SHOULD is logged once, at the
+	// first request. An idle timeout from Config.IdleTimeout that breaks a SHALL counts as
+	// 0, and that is logged once. With several standards the settings must meet each.
+	// Default: 0, none. See docs/policies.md.
+	Policy Policy
+
 	// Debug lets pages load the readable script, which logs each decision with
 	// its reason to the console. Default: false.
 	Debug bool
@@ -155,7 +164,8 @@ type Config struct {
 	// http.CrossOriginProtection, which lets the page's own origin pass.
 	CrossOrigin *http.CrossOriginProtection
 
-	// ErrorFunc answers a request whose session cannot be loaded or saved. What
+	// ErrorFunc answers a request whose session cannot be loaded or saved, and all
+	// requests where Policy refuses the settings of the session manager. What
 	// the handler writes after it was called is dropped. Pings never use it: they
 	// answer 503, and the error goes to Logger. Default: SessionManager.ErrorFunc.
 	ErrorFunc func(http.ResponseWriter, *http.Request, error)
@@ -278,7 +288,10 @@ func (c *Config) check(sm *scs.SessionManager) error {
 		"SessionManager.Store is nil; make the session manager with scs.New, or set its Store first")
 	refuse(sm.Codec == nil,
 		"SessionManager.Codec is nil; make the session manager with scs.New, or set its Codec first")
-	return errors.Join(errs...)
+	refuse(c.Policy >= policyEnd,
+		"Config.Policy is %#x, which has bits that name no standard; combine the constants by |", uint32(c.Policy))
+	s := settingsOf(c, sm)
+	return errors.Join(append(errs, c.Policy.refusals(&s)...)...)
 }
 
 // checkSessionManager logs what is wrong with the fields of sm, which programs

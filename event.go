@@ -39,7 +39,7 @@ const (
 	// name that it had before; EventSave follows, with the new one.
 	EventRenew EventKind = "renew"
 	// EventDestroy is a request that destroyed its session, or whose cookie names one
-	// that had ended before.
+	// that had ended before. Manager.EndAll publishes it too, with an empty Request.
 	EventDestroy EventKind = "destroy"
 	// EventHere is a page that reports that it is open. It does so at once, when its
 	// address changes, and each minute, or twice in an idle timeout that is shorter
@@ -128,6 +128,8 @@ const (
 	noticeCompression               // a compressor runs inside
 	noticeIdentify                  // Config.Identify without LoadAndSave
 	noticeSamePath                  // two Managers with one Config.Path
+	noticeIdleRefused               // Config.IdleTimeout breaks Config.Policy
+	noticeIdleAdvice                // Config.IdleTimeout is not as Config.Policy recommends
 	noticeCount
 )
 

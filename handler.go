@@ -86,6 +86,11 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Keepalive"] = ourMark
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["X-Frame-Options"] = denied // but for frame, which says otherwise
+	if e.m.refused != nil {
+		h.Set("Retry-After", retryAfter)
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return
+	}
 	limitBody(w, r)
 	name, found := strings.CutPrefix(r.URL.Path, e.m.cfg.Path)
 	if !found { // http.StripPrefix outside has taken Path away, with its last slash or not

@@ -64,6 +64,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/http"
 	"sync"
 
 	"github.com/alexedwards/scs/v2"
@@ -80,6 +81,9 @@ type Manager struct {
 	mark     any    // the key under which a request's context has the Manager
 	metric   string // the name of what Server-Timing says of the session
 
+	// refused is why Config.Policy refuses all requests, nil if it does not. start sets it.
+	refused error
+
 	// once guards start, which runs at the first request, because programs set
 	// the fields of the scs.SessionManager at any time before.
 	once sync.Once
@@ -93,6 +97,9 @@ type Manager struct {
 // within this process. It warns when other processes may use the same storage. A
 // store that is set later is wrapped by the next call of LoadAndSave or Handler.
 // One that is set after those is used, but not guarded, which is reported.
+//
+// With Config.Policy those fields must be set before: New checks them, and so does the
+// first request.
 //
 // The error joins all problems of cfg. errors.Is and errors.As reach each.
 func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
@@ -110,6 +117,7 @@ func New(sm *scs.SessionManager, cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m.sessions.customIdle, m.sessions.identify = cfg.IdleTimeout, cfg.Identify
+	m.sessions.allowsIdle = m.allowsIdle
 	m.pages.scripts = scriptsFor(cfg.Presence)
 	m.pages.dialog = dialog{texts: cfg.Texts, loginURL: cfg.LoginURL, logoutURL: cfg.LogoutURL, afterEnd: cfg.AfterEnd}
 	m.pages.salt = cfg.Salt
@@ -123,7 +131,9 @@ func (m *Manager) start() {
 	if m.cfg.ErrorFunc == nil {
 		m.cfg.ErrorFunc = sm.ErrorFunc
 	}
-	m.pages.disabled = !m.cfg.checkSessionManager(sm, m.events.log())
+	m.refused = m.checkPolicy()
+	cfg := m.cfg // Statement goes on reading the other
+	m.pages.disabled = !cfg.checkSessionManager(sm, m.events.log())
 	var frame []byte
 	if m.cfg.NoScript && sm.IdleTimeout > 0 {
 		frame = frameElement(m.cfg.PublicPath)
@@ -134,10 +144,20 @@ func (m *Manager) start() {
 		idle:          sm.IdleTimeout,
 		mode:          m.cfg.Mode.attribute(),
 		maxUnattended: m.cfg.MaxUnattended,
-		warnBefore:    m.cfg.WarnBefore,
+		warnBefore:    cfg.WarnBefore,
 		blank:         m.cfg.AfterEnd == BlankPage,
 		presence:      m.cfg.Presence,
 	}, frame)
+}
+
+// ready completes the Manager at the first request. If Config.Policy refuses what that
+// found, ready answers the request and returns false.
+func (m *Manager) ready(w http.ResponseWriter, r *http.Request) bool {
+	m.once.Do(m.start)
+	if m.refused != nil {
+		m.cfg.ErrorFunc(w, r, m.refused)
+	}
+	return m.refused == nil
 }
 
 // Path returns Config.Path, for mounting Handler:

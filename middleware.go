@@ -40,10 +40,10 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 	ours := endpoints{m}
 	injected := m.Inject(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.once.Do(m.start)
 		switch {
 		case strings.HasPrefix(r.URL.Path, m.cfg.Path):
 			ours.ServeHTTP(w, r)
+		case !m.ready(w, r):
 		case m.ranBefore(r): // LoadAndSave stands outside
 			next.ServeHTTP(w, r)
 		case m.sessions.isInsideSCS(r):
@@ -91,7 +91,9 @@ func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.
 // Wrapping a handler twice is the same as once.
 func (m *Manager) Inject(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.once.Do(m.start)
+		if !m.ready(w, r) {
+			return
+		}
 		if m.ranBefore(r) || m.injects(w) {
 			next.ServeHTTP(w, r)
 			return

@@ -120,8 +120,11 @@ type loading sessionContext
 
 // Value implements context.Context.
 func (l *loading) Value(key any) any {
-	if key == l.sessions.contextKey {
+	switch key {
+	case l.sessions.contextKey:
 		return nil
+	case requestKey{l.sessions.manager}:
+		return (*sessionContext)(l)
 	}
 	return l.Context.Value(key)
 }

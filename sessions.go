@@ -32,6 +32,7 @@ type sessions struct {
 	events  *events
 
 	customIdle func(context.Context) time.Duration // Config.IdleTimeout, nil for none
+	allowsIdle func(time.Duration) bool            // whether what it returns may be used
 	identify   func(context.Context) string        // Config.Identify, nil for none
 
 	// contextKey is the key under which scs keeps a request's session.
@@ -110,13 +111,33 @@ func (s *sessions) start() {
 		s.isShared = !wrapper.IsExclusive()
 	}
 	s.deadline = deadlineReader(s.manager.Codec)
-	loader := *s.manager
-	loader.IdleTimeout, loader.HashTokenInStore, loader.Store = 0, false, loadedStore{}
-	loader.Codec, s.readable = fasterCodec(s.manager.Codec)
-	s.loader = &loader
+	s.loader, s.readable = newLoader(s.manager)
 	if c, ok := s.store.(checker); ok {
 		go s.check(c)
 	}
+}
+
+// newLoader returns what sessions.loader and sessions.readable are for sm.
+func newLoader(sm *scs.SessionManager) (loader *scs.SessionManager, readable func(data []byte) (time.Time, bool)) {
+	manager := *sm
+	manager.IdleTimeout, manager.HashTokenInStore, manager.Store = 0, false, loadedStore{}
+	manager.Codec, readable = fasterCodec(sm.Codec)
+	return &manager, readable
+}
+
+// current returns the store, and a loader, before the first request or after it.
+func (s *sessions) current() (Store, *scs.SessionManager) {
+	s.installStore()
+	s.setup.Lock()
+	defer s.setup.Unlock()
+	loader, _ := newLoader(s.manager)
+	switch store := s.manager.Store.(type) {
+	case guarded:
+		return store.unguarded(), loader
+	case Store:
+		return store, loader
+	}
+	return s.store, loader // one that can't be guarded, or nil before the first request
 }
 
 // checker is a Store that can tell what is wrong with its storage.
@@ -295,7 +316,7 @@ func (s *sessions) cookieInUse(h http.Header, r *http.Request) bool {
 // session manager where there is none.
 func (s *sessions) idleTimeout(ctx context.Context) time.Duration {
 	if s.customIdle != nil && s.inContext(ctx) {
-		if idle := s.customIdle(ctx); idle > 0 {
+		if idle := s.customIdle(ctx); idle > 0 && s.allowsIdle(idle) {
 			return idle
 		}
 	}

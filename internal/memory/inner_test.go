@@ -146,6 +146,24 @@ func (s *mappedStore) Commit(key string, data []byte, expiry time.Time) error {
 	return s.Store.Commit(key, bytes.Clone(data), expiry)
 }
 
+// mappedList is a mappedStore that can list its only session.
+type mappedList struct{ *mappedStore }
+
+func (s mappedList) All() (map[string][]byte, error) {
+	data, _, err := s.Find("k")
+	return map[string][]byte{"k": data}, err
+}
+
+func TestAllOfMappedMemory(t *testing.T) {
+	s := newStore(mappedList{&mappedStore{Store: memstore.NewWithCleanupInterval(0)}})
+	data := encode(t, time.Hour)
+	require.NoError(t, s.Commit("k", data, time.Now().Add(time.Minute)))
+	all, err := s.(scs.IterableStore).All()
+	require.NoError(t, err)
+	require.NoError(t, s.Commit("k", encode(t, time.Hour), time.Now().Add(time.Minute)))
+	require.Equal(t, data, all["k"])
+}
+
 func TestTouchOfMappedMemory(t *testing.T) {
 	s := newStore(&mappedStore{Store: memstore.NewWithCleanupInterval(0)})
 	data := encode(t, time.Hour)

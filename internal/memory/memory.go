@@ -309,6 +309,8 @@ func (s IterableStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	for key, data := range all {
 		if end, derr := s.deadline(data); derr == nil && !now.Before(end) {
 			delete(all, key)
+		} else {
+			all[key] = s.own(data)
 		}
 	}
 	return all, err
