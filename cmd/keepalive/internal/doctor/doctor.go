@@ -208,13 +208,12 @@ func (e *examination) getPage(ctx context.Context, v *visitor, accept, encoding 
 func (r *Report) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n", r.URL)
-	list := func(title string, items []string) {
-		if len(items) > 0 {
-			fmt.Fprintf(&text, "%s: %s.\n", title, strings.Join(items, "; "))
-		}
+	for _, what := range r.Seen {
+		fmt.Fprintf(&text, "- %s\n", what)
 	}
-	list("Seen", r.Seen)
-	list("Not checked", r.Left)
+	for _, what := range r.Left {
+		fmt.Fprintf(&text, "- not checked: %s\n", what)
+	}
 	for i, f := range r.Findings {
 		fmt.Fprintf(&text, "\n%d. %s\n   Mend: %s\n   (%s)\n", i+1, f.Problem, f.Mend, f.Name)
 	}

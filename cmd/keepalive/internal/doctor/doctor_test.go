@@ -114,6 +114,11 @@ var broken = []setup{
 	{name: "Skip names the page", want: []string{"page-without-script"}, prepare: func(p *program) {
 		p.cfg.Skip = func(*http.Request) bool { return true }
 	}},
+	{name: "Skip names the page, below a prefix", want: []string{"page-without-script"}, prepare: func(p *program) {
+		p.cfg.Path, p.path = "/app/keepalive/", "/app/"
+		p.cfg.Skip = func(*http.Request) bool { return true }
+		p.mux.Handle("/app/", http.StripPrefix("/app", p.mux))
+	}},
 	{name: "the tag is in the template too", want: []string{"script-twice"}, prepare: func(p *program) {
 		p.page = `<!doctype html><title>App</title><script src="/keepalive/keepalive.debug.js"></script>`
 	}},

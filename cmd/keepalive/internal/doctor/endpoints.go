@@ -49,10 +49,15 @@ func (e *examination) findEndpoints(ctx context.Context) error {
 	// was stripped.
 	for dir := path.Dir(e.page.Path + "x"); dir != "/" && dir != "."; dir = path.Dir(dir) {
 		u := e.page.ResolveReference(&url.URL{Path: dir + folder})
-		if a, err := e.user.get(ctx, u.JoinPath("ping")); err == nil && a.isOurs() {
-			e.found("prefix", folder, u.Path)
-			return errEnough
+		if a, err := e.user.get(ctx, u.JoinPath("ping")); err != nil || !a.isOurs() {
+			continue
 		}
+		if e.script == nil {
+			e.base = u
+			return nil
+		}
+		e.found("prefix", folder, u.Path)
+		return errEnough
 	}
 	if e.script != nil {
 		e.found("not-routed", e.base.Path, asked.Status+", "+asked.Header.Get("Content-Type"))
