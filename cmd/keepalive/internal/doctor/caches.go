@@ -17,7 +17,7 @@ func (e *examination) checkCaches(ctx context.Context) error {
 		return nil
 	}
 	if e.sessionCookie == "" {
-		e.left("what caches keep, as the session's cookie is not known")
+		e.unchecked("what caches keep, as the session's cookie is not known")
 		return nil
 	}
 	stranger, err := e.getPage(ctx, e.userWithout(e.sessionCookie), "text/html,*/*;q=0.8", "gzip")
@@ -31,7 +31,7 @@ func (e *examination) checkCaches(ctx context.Context) error {
 		}
 	}
 	if e.opts.SecondCookie == "" && e.opts.SecondForm == "" {
-		e.left("whether two users get each other's page; use -second-cookie or -second-form")
+		e.unchecked("whether two users get each other's page; use -second-cookie or -second-form")
 		return nil
 	}
 	second, err := e.newVisitor(ctx, e.opts.SecondCookie, e.opts.SecondForm)

@@ -46,10 +46,10 @@ type Options struct {
 
 // Report is the result of an examination.
 type Report struct {
-	URL      string    `json:"url"`
-	Findings []Finding `json:"findings"`
-	Seen     []string  `json:"seen,omitempty"`
-	Left     []string  `json:"left,omitempty"` // what could not be checked
+	URL       string    `json:"url"`
+	Findings  []Finding `json:"findings"`
+	Seen      []string  `json:"seen,omitempty"`
+	Unchecked []string  `json:"unchecked,omitempty"`
 }
 
 // examination is one examination under way. Each of its steps adds findings.
@@ -92,7 +92,7 @@ func Examine(ctx context.Context, opts Options) (*Report, error) {
 	}
 	for _, step := range steps {
 		if err := step(ctx); errors.Is(err, errEnough) {
-			e.left("all else, until this is mended")
+			e.unchecked("all else, until this is mended")
 			break
 		} else if err != nil {
 			return nil, err
@@ -115,7 +115,7 @@ func (e *examination) saw(format string, values ...any) {
 	e.report.Seen = append(e.report.Seen, fmt.Sprintf(format, values...))
 }
 
-func (e *examination) left(what string) { e.report.Left = append(e.report.Left, what) }
+func (e *examination) unchecked(what string) { e.report.Unchecked = append(e.report.Unchecked, what) }
 
 func (e *examination) hasFound(name string) bool {
 	return slices.ContainsFunc(e.report.Findings, func(f Finding) bool { return f.Name == name })
@@ -211,7 +211,7 @@ func (r *Report) String() string {
 	for _, what := range r.Seen {
 		fmt.Fprintf(&text, "- %s\n", what)
 	}
-	for _, what := range r.Left {
+	for _, what := range r.Unchecked {
 		fmt.Fprintf(&text, "- not checked: %s\n", what)
 	}
 	for i, f := range r.Findings {

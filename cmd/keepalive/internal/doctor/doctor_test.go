@@ -82,6 +82,11 @@ var good = []setup{
 			return haproxy("balance roundrobin\n\tserver a "+a+"\n\tserver b "+b).start(p.t, "")
 		},
 	},
+	{name: "nginx with a sign-in of its own", serve: behind(nginx(nginxPass + `
+		location = /sign-in { add_header Set-Cookie "staff=yes; Path=/; HttpOnly"; proxy_pass http://UPSTREAM; proxy_set_header Host $http_host; }
+		if ($request_uri !~ ^/sign-in) { set $staff $cookie_staff; }
+		if ($request_uri ~ ^/sign-in) { set $staff yes; }
+		if ($staff != yes) { return 302 https://login.example.com/; }`))},
 	{name: "every visitor gets a session", wrap: func(p *program) http.Handler {
 		return p.km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p.sm.Put(r.Context(), "visited", r.URL.Path)

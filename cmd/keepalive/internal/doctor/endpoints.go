@@ -225,7 +225,7 @@ func (e *examination) checkInstances(ctx context.Context) error {
 // checkScript loads the script as the page does.
 func (e *examination) checkScript(ctx context.Context) error {
 	if e.broken && !e.getWorks {
-		e.left("the script")
+		e.unchecked("the script")
 		return nil
 	}
 	u := e.page.ResolveReference(&url.URL{Path: e.script.path("src")})

@@ -1,13 +1,10 @@
 package doctor_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,15 +93,14 @@ func (px proxy) start(t *testing.T, upstream string) string {
 	return "http://" + addr
 }
 
-// writeCertificate writes a certificate and its key into a folder, for haproxy.
+// writeCertificate writes a certificate with its key into a folder.
 func writeCertificate(t *testing.T, folder string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	pair := srv.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
+	both := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
+	both = append(both, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "both.pem"), both, 0o600))
 }

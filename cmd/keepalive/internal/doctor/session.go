@@ -22,7 +22,7 @@ func (e *examination) checkSession(ctx context.Context) error {
 		e.found("idle-short", idle.String())
 	}
 	if e.broken {
-		e.left("whether a ping extends the session, as none comes through")
+		e.unchecked("whether a ping extends the session, as none comes through")
 		return nil
 	}
 	first, err := e.ping(ctx)
@@ -125,7 +125,7 @@ func (e *examination) userWithout(name string) *visitor {
 func (e *examination) checkCookie(context.Context) error {
 	c, ok := e.sessionSet()
 	if !ok {
-		e.left("the attributes of the session's cookie, as none was set; use -login")
+		e.unchecked("the attributes of the session's cookie, as none was set; use -login")
 		return nil
 	}
 	if c.from.Scheme == "https" && !c.Secure {
