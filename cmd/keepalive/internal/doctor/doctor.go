@@ -74,7 +74,7 @@ type examination struct {
 // Examine returns what is wrong with a program. The error is not nil if that could
 // not be found out: the program can't be reached, or there is no session.
 //
-// It sends some 20 requests. Those with a session extend it, as any request does,
+// It sends about 20 requests. Those with a session extend it, as any request does,
 // and change nothing else by themselves: the page is asked for by GET, and the
 // program decides what that does.
 func Examine(ctx context.Context, opts Options) (*Report, error) {
@@ -124,10 +124,10 @@ func (e *examination) hasFound(name string) bool {
 // start signs the user in, or takes the cookies that were given.
 func (e *examination) start(ctx context.Context) (err error) {
 	if e.page, err = url.Parse(e.opts.URL); err != nil {
-		return err
+		return withoutQuery(err)
 	}
 	if e.page.Scheme != "http" && e.page.Scheme != "https" || e.page.Host == "" {
-		return fmt.Errorf("%q is no URL of a page; write such as https://app.example.com/account", e.opts.URL)
+		return errors.New("the URL is none of a page; write such as https://app.example.com/account")
 	}
 	if e.page.Path == "" {
 		e.page.Path = "/"
@@ -135,7 +135,9 @@ func (e *examination) start(ctx context.Context) (err error) {
 	if e.opts.Path != "" && !(strings.HasPrefix(e.opts.Path, "/") && strings.HasSuffix(e.opts.Path, "/")) {
 		return fmt.Errorf("the path %q must begin and end with a slash", e.opts.Path)
 	}
-	e.report.URL = e.page.Redacted()
+	shown := *e.page
+	shown.RawQuery = "" // which may be secret
+	e.report.URL = shown.Redacted()
 	if e.user, err = e.newVisitor(ctx, strings.Join(e.opts.Header.Values("Cookie"), "; "), e.opts.Form); err != nil {
 		return err
 	}

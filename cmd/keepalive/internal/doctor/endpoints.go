@@ -195,14 +195,14 @@ func (e *examination) checkInstances(ctx context.Context) error {
 	for range probes {
 		e.user.close()
 		a, err := e.user.get(ctx, e.endpoint("ping"))
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case a.StatusCode == http.StatusTooManyRequests:
-			e.found("limited", a.Status)
+		}
+		if !e.isPing("GET", a) {
 			e.broken = true
 			return nil
-		case a.StatusCode == http.StatusOK:
+		}
+		if a.StatusCode == http.StatusOK {
 			alive++
 		}
 	}

@@ -41,7 +41,7 @@ func (e *examination) checkSession(ctx context.Context) error {
 		return err
 	}
 	e.saw("the session's deadline is %v away", e.last.lifetime.Round(time.Second))
-	isNew := e.opts.Login != "" // else the session may be near its end
+	isNew := e.opts.Header.Get("Cookie") == "" // else it may be near its end
 	if full := min(idle, e.last.lifetime); e.last.idle < full-e.opts.Wait/2 {
 		e.found("expiry-stuck", round(e.last.idle), idle.String())
 	}
