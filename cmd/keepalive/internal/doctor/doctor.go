@@ -67,7 +67,6 @@ type examination struct {
 	base          *url.URL // of the endpoints
 	sessionCookie string   // its name, "" if it isn't known
 	last          times    // of the last ping that extended the session
-	getWorks      bool     // keepalive answers GET
 	broken        bool     // pings fail, so that nothing can be told about the session
 }
 

@@ -82,11 +82,13 @@ var good = []setup{
 			return haproxy("balance roundrobin\n\tserver a "+a+"\n\tserver b "+b).start(p.t, "")
 		},
 	},
-	{name: "nginx with a sign-in of its own", serve: behind(nginx(nginxPass + `
-		location = /sign-in { add_header Set-Cookie "staff=yes; Path=/; HttpOnly"; proxy_pass http://UPSTREAM; proxy_set_header Host $http_host; }
-		if ($request_uri !~ ^/sign-in) { set $staff $cookie_staff; }
-		if ($request_uri ~ ^/sign-in) { set $staff yes; }
-		if ($staff != yes) { return 302 https://login.example.com/; }`))},
+	{
+		name: "nginx with a sign-in of its own",
+		serve: behind(nginx(nginxPass + `
+			location = /staff { add_header Set-Cookie "staff=yes; Path=/; HttpOnly"; return 302 /sign-in?user=ann; }
+			set $who $cookie_staff; if ($uri = /staff) { set $who yes; } if ($who != yes) { return 302 https://login.example.com/; }`)),
+		options: func(o *doctor.Options) { o.Login, o.Form, o.SecondForm = "/staff", "", "" },
+	},
 	{name: "every visitor gets a session", wrap: func(p *program) http.Handler {
 		return p.km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p.sm.Put(r.Context(), "visited", r.URL.Path)
@@ -232,6 +234,16 @@ var broken = []setup{
 			require.NoError(p.t, err)
 			a, b := strings.TrimPrefix(serveHTTP(p, h), "http://"), strings.TrimPrefix(serveHTTP(p, km.LoadAndSave(other.mux)), "http://")
 			return haproxy("balance roundrobin\n\tuse-server a if !{ path_beg /keepalive/ }\n\tserver a "+a+"\n\tserver b "+b).start(p.t, "")
+		}},
+	{name: "two instances, haproxy by connections", want: []string{"instances"}, prepare: secure,
+		serve: func(p *program, h http.Handler) string {
+			other := newProgram(p.t)
+			km, err := keepalive.New(other.sm, other.cfg)
+			require.NoError(p.t, err)
+			a, b := serveHTTP(p, h), serveHTTP(p, km.LoadAndSave(other.mux))
+			px := haproxy("balance roundrobin\n\tserver a " + a[len("http://"):] + "\n\tserver b " + b[len("http://"):])
+			px.config = strings.NewReplacer("mode http", "mode tcp", "h2,", "").Replace(px.config)
+			return px.start(p.t, "")
 		}},
 	{name: "scs's LoadAndSave outside", want: []string{"scs-outside"}, wrap: func(p *program) http.Handler { return p.sm.LoadAndSave(p.km.LoadAndSave(p.mux)) }},
 	{name: "scs's LoadAndSave inside", want: []string{"scs-inside"}, wrap: func(p *program) http.Handler { return p.km.LoadAndSave(p.sm.LoadAndSave(p.mux)) }},

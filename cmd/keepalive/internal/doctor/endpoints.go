@@ -83,7 +83,6 @@ func (e *examination) checkPings(ctx context.Context) error {
 		e.broken = true
 		return nil
 	}
-	e.getWorks = true
 	e.saw("the endpoints are at %s", e.base.Path)
 	e.checkClock(first)
 	e.checkPingHeader(first)
@@ -224,7 +223,7 @@ func (e *examination) checkInstances(ctx context.Context) error {
 
 // checkScript loads the script as the page does.
 func (e *examination) checkScript(ctx context.Context) error {
-	if e.broken && !e.getWorks {
+	if e.broken {
 		e.unchecked("the script")
 		return nil
 	}

@@ -98,10 +98,10 @@ func (e *examination) checkPolicies() {
 	self := &url.URL{Scheme: e.page.Scheme, Host: e.page.Host, Path: e.script.folder()}
 	what := "the script, its pings or its frame"
 	directive := csp.Blocks(h, e.script.attr["nonce"], self, len(e.doc.frames) > 0)
-	for _, policy := range e.doc.metas { // which comes too late for the script, but not for pings
-		if directive == "" {
-			what = "pings"
-			directive = csp.Blocks(http.Header{"Content-Security-Policy": {withoutScripts(policy)}}, "", self, false)
+	for _, policy := range e.doc.metas {
+		if directive == "" { // it comes too late for the script itself
+			what = "pings, or what the script loads later"
+			directive = csp.Blocks(http.Header{"Content-Security-Policy": {policy}}, e.script.attr["nonce"], self, false)
 		}
 	}
 	if directive != "" {
@@ -110,17 +110,6 @@ func (e *examination) checkPolicies() {
 	if csp.RequiresIntegrity(h) && e.script.attr["integrity"] == "" {
 		e.found("integrity-policy")
 	}
-}
-
-// withoutScripts returns a policy without what it says about scripts.
-func withoutScripts(policy string) string {
-	kept := "script-src *"
-	for directive := range strings.SplitSeq(policy, ";") {
-		if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(directive)), "script-src") {
-			kept += ";" + directive
-		}
-	}
-	return kept
 }
 
 // checkBase looks for a base element that sends the script or the frame elsewhere.

@@ -94,7 +94,9 @@ func (v *visitor) signIn(ctx context.Context, login *url.URL, form string) error
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if form != "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	asBrowser(r.Header, login)
 	client := *v.client
 	client.CheckRedirect = nil
