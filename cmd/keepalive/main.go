@@ -4,7 +4,7 @@
 //	keepalive doctor -cookie 'session=…' https://app.example.com/account
 //	keepalive warm -config warmup.json -log warmup.log
 //
-// Docs/doctor.md and docs/warm-up.md in the repository explain both.
+// The pages docs/doctor.md and docs/warm-up.md of the repository explain both.
 package main
 
 import (
@@ -70,10 +70,14 @@ func examine(ctx context.Context, args []string, stdout, stderr io.Writer) (int,
 	opts := doctor.Options{Header: http.Header{}}
 	flags := flag.NewFlagSet("keepalive doctor [flags] URL", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	cookie := func(value string) error { return addHeader(opts.Header, "Cookie: "+value) }
-	flags.Func("cookie", "the session's `cookie`, name=value, or @ and a file that holds it", fromFile(cookie))
+	var fields []string // read below, because package flag shows a value that has an error
+	flags.Func("cookie", "the session's `cookie`, name=value, or @ and a file that holds it", fromFile(func(value string) error {
+		fields = append(fields, "Cookie: "+value)
+		return nil
+	}))
 	flags.Func("header", "a `field` of each request, name: value, or @ and a file; may be repeated", fromFile(func(value string) error {
-		return addHeader(opts.Header, value)
+		fields = append(fields, value)
+		return nil
 	}))
 	flags.StringVar(&opts.Login, "login", "", "the `path` that signs in, in place of -cookie; the new session is left behind")
 	set := func(to *string) func(string) error { return func(value string) error { *to = value; return nil } }
@@ -95,6 +99,13 @@ func examine(ctx context.Context, args []string, stdout, stderr io.Writer) (int,
 	}
 	if opts.URL == "" || flags.NArg() > 0 {
 		return failed, errors.New("name one URL, such as https://app.example.com/account")
+	}
+	for _, field := range fields {
+		name, value, found := strings.Cut(field, ":")
+		if !found {
+			return failed, errors.New("-header has no colon; write name: value")
+		}
+		opts.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 
 	report, err := doctor.Examine(ctx, opts)
@@ -132,15 +143,6 @@ func fromFile(set func(string) error) func(string) error {
 		}
 		return set(strings.TrimSpace(string(text)))
 	}
-}
-
-func addHeader(h http.Header, field string) error {
-	name, value, found := strings.Cut(field, ":")
-	if !found {
-		return errors.New("write name: value")
-	}
-	h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
-	return nil
 }
 
 // keepWarm is the command warm.

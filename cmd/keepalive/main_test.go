@@ -90,6 +90,7 @@ func TestDoctorStatus(t *testing.T) {
 		{name: "no page", args: []string{"-cookie", cookie, good + "none"}, status: failed, stderr: "404 Not Found"},
 		{name: "nobody answers", args: []string{"-login", "/?password=secret", "http://127.0.0.1:1/"}, status: failed, stderr: "refused"},
 		{name: "a cookie that can't be read", args: []string{"-cookie", strings.Replace(cookie, "=", "", 1), good}, status: failed, stderr: "can't be read"},
+		{name: "a header without a colon", args: []string{"-header", "Cookie " + cookie, good}, status: failed, stderr: "no colon"},
 		{name: "no URL", status: failed, stderr: "name one URL"},
 		{name: "two URLs", args: []string{good, short}, status: failed, stderr: "name one URL"},
 		{name: "not HTTP", args: []string{"-cookie", cookie, "ftp://localhost/"}, status: failed, stderr: "the URL is none of a page"},

@@ -15,7 +15,7 @@ type kind struct {
 // kinds are all of them. docs/doctor.md has the same in a table.
 var kinds = []kind{
 	// The page.
-	{"not-wrapped", "The page has no script, and nothing answers for keepalive at %s.",
+	{"not-wrapped", "The page has no script, and keepalive does not answer at %s.",
 		"Wrap the whole router: `km.LoadAndSave(mux)`. If the endpoints lie elsewhere, name their path by `-path`."},
 	{"no-idle-timeout", "Sessions have no idle timeout, so there is nothing to extend.",
 		"Set one before the first request: `sessions.IdleTimeout = 20 * time.Minute`."},
@@ -99,7 +99,7 @@ var kinds = []kind{
 		"Use 3 minutes or more: `sessions.IdleTimeout = 20 * time.Minute`."},
 	{"lifetime-short", "A new session lasts %s, less than the idle timeout of %s.",
 		"Set a longer `sessions.Lifetime`, or a shorter idle timeout."},
-	{"warning-long", "The warning comes %s before the end, too early for what there is, %s: it shows before a ping can prevent it.",
+	{"warning-long", "The warning comes %s before the end, which is too early for %s: it shows before a ping can prevent it.",
 		"Set a shorter `Config.WarnBefore`: at most two thirds of the idle timeout, and less than the lifetime."},
 
 	// The cookie.
