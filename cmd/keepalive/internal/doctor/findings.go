@@ -50,7 +50,7 @@ var kinds = []kind{
 	{"refused", "A ping (%s) is refused with %s by something outside of keepalive.",
 		"Serve the endpoints past CSRF checks and authentication. They refuse other origins by themselves."},
 	{"limited", "A limiter answers pings with %s.",
-		"Let pings through, or allow some a minute for each session. A page asks about three times in each idle timeout."},
+		"Let pings through, or allow some a minute for each session. A page asks about twice in each idle timeout."},
 	{"unavailable", "A ping (%s) is answered with %s.",
 		"Look into the log of the program and of the proxy. With 503 the store may have failed."},
 	{"mark-stripped", "The header `Keepalive: 1` is lost on the way, so pages do not believe that a session has ended.",
