@@ -17,7 +17,8 @@ type Config struct {
 
 	// Identify returns the user who sent a request, and what else is to be shown
 	// of them: meta is encoded by encoding/json, to at most 1 KB. A session whose
-	// user is "" is not tracked; if it was tracked before, its tabs leave.
+	// user is "", or longer than 1 KB, is not tracked; if it was tracked before, its
+	// tabs leave.
 	//
 	// Identify is called for the first beat of a tab, when its page changes, and
 	// when it comes back after it was left; possibly from many goroutines at once.
@@ -90,8 +91,8 @@ type Config struct {
 	// redispresence. Default: nil, for one instance.
 	Log Log
 
-	// Logger receives users that can't be shown, the first tab beyond MaxTotal and the
-	// first beyond MaxUserTabs, and the beginning and the end of a failure of Log.
+	// Logger receives the first user that can't be shown, the first tab beyond MaxTotal
+	// and the first beyond MaxUserTabs, and the beginning and the end of a failure of Log.
 	// Default: slog.Default() at the time of use.
 	Logger *slog.Logger
 }

@@ -23,7 +23,7 @@ func (t *Tracker) schedule(tab *tab) {
 
 func (t *Tracker) checkAt(tab *tab, when time.Time) {
 	tab.check = when
-	heap.Fix(&t.tabs, tab.index)
+	heap.Fix(&t.tabs, int(tab.index))
 }
 
 // openUntil returns when an open tab leaves if no beat comes.
@@ -84,12 +84,12 @@ func (h checkHeap) Less(i, j int) bool { return h[i].check.Before(h[j].check) }
 
 func (h checkHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].index, h[j].index = int32(i), int32(j)
 }
 
 func (h *checkHeap) Push(x any) {
 	tab := x.(*tab)
-	tab.index = len(*h)
+	tab.index = int32(len(*h))
 	*h = append(*h, tab)
 }
 

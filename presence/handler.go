@@ -2,12 +2,10 @@ package presence
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,11 +15,13 @@ const (
 	// heartbeat is the longest silence of a stream, so that proxies keep it open
 	// and clients that have gone are noticed.
 	heartbeat = 20 * time.Second
-	// maxStream is how long a stream lasts. Browsers connect again by themselves,
+	// maxStream is how long a stream lasts at most. Browsers connect again by themselves,
 	// and the app's authorization is asked again.
 	maxStream = 10 * time.Minute
-	// writeTime is how long a client may take to receive what was written.
+	// writeTime is how long a client may take to receive what was written, and minRate
+	// how many bytes of it get another second.
 	writeTime = 30 * time.Second
+	minRate   = 64 << 10
 )
 
 // Handler answers GET and HEAD with who is online; with the query path=… it answers
@@ -57,19 +57,14 @@ func (t *Tracker) Handler() http.Handler {
 }
 
 func (t *Tracker) serveJSON(w http.ResponseWriter, r *http.Request, v view) {
-	online, err := t.list(r.Context(), func() []row { return v.rows(t) })
+	sub, online, err := t.subscribe(r.Context(), v, true) // to share the snapshot
 	if err != nil {
 		return // the client has gone
 	}
-	body, err := encodeOnline(online)
-	if err != nil {
-		t.logEncoding(err)
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
+	sub.close()
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // an error means that the client has gone
+	w.Header().Set("Content-Length", strconv.Itoa(len(online.body)))
+	_, _ = w.Write(online.body) // an error means that the client has gone
 }
 
 func (t *Tracker) serveStream(w http.ResponseWriter, r *http.Request, v view) {
@@ -78,124 +73,67 @@ func (t *Tracker) serveStream(w http.ResponseWriter, r *http.Request, v view) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxStream)
+	// Streams that began together do not end together.
+	ctx, cancel := context.WithTimeout(r.Context(), maxStream-rand.N(maxStream/10))
 	defer cancel()
-	for {
-		err := t.streamEvents(ctx, w, v)
-		if !errors.Is(err, errSlow) {
-			return
-		}
+	s := stream{t: t, w: w, rc: http.NewResponseController(w), heartbeat: time.NewTimer(heartbeat)}
+	defer s.heartbeat.Stop()
+	for errors.Is(s.follow(ctx, v), errSlow) {
 	}
 }
 
-// streamEvents writes who is online and the events from then on. It returns errSlow
+// stream is a text/event-stream to a client.
+type stream struct {
+	t         *Tracker
+	w         http.ResponseWriter
+	rc        *http.ResponseController
+	heartbeat *time.Timer // runs out when nothing was sent for that time
+}
+
+// follow writes who is online and the events from then on. It returns errSlow
 // when the client has missed some.
-func (t *Tracker) streamEvents(ctx context.Context, w http.ResponseWriter, v view) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sub, online, err := t.subscribe(ctx, func() []row { return v.rows(t) })
+func (s *stream) follow(ctx context.Context, v view) error {
+	if s.t.closed() {
+		return ErrClosed
+	}
+	sub, online, err := s.t.subscribe(ctx, v, true)
 	if err != nil {
 		return err
 	}
-	body, err := encodeOnline(online)
-	if err != nil {
-		t.logEncoding(err)
-		return err
+	defer sub.close()
+	err = s.send([]byte("event: online\ndata: "), online.body, []byte("\n\n"))
+	for err == nil {
+		var b *batch
+		b, err = sub.next(ctx, s.heartbeat.C)
+		switch {
+		case err != nil:
+		case b == nil:
+			err = s.send([]byte(": still here\n\n"))
+		default:
+			err = s.send(b.encoded(s.t))
+		}
 	}
-	if err := send(w, message("online", body)); err != nil {
-		return err
-	}
-	for {
-		text, err := t.nextMessages(ctx, sub, v)
-		if err != nil {
+	return err
+}
+
+func (s *stream) send(texts ...[]byte) error {
+	for _, text := range texts {
+		deadline := time.Now().Add(writeTime + time.Duration(len(text)/minRate)*time.Second)
+		_ = s.rc.SetWriteDeadline(deadline) // not all writers have it
+		if _, err := s.w.Write(text); err != nil {
 			return err
 		}
-		if err := send(w, text); err != nil {
-			return err
-		}
 	}
+	s.heartbeat.Reset(heartbeat)
+	return s.rc.Flush()
 }
 
-// nextMessages waits for events that v shows. It returns a comment if there are
-// none for the time of a heartbeat.
-func (t *Tracker) nextMessages(ctx context.Context, sub *subscription, v view) (string, error) {
-	wait, cancel := context.WithTimeout(ctx, heartbeat)
-	defer cancel()
-	var text strings.Builder
-	for text.Len() == 0 {
-		batch, err := sub.next(wait)
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return ": still here\n\n", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		for _, e := range batch {
-			if !v.shows(t, e) {
-				continue
-			}
-			body, err := json.Marshal(e)
-			if err != nil {
-				t.logEncoding(err)
-				continue
-			}
-			text.WriteString(message(string(e.Kind), body))
-		}
-	}
-	return text.String(), nil
-}
-
-func (t *Tracker) logEncoding(err error) {
-	t.log().Error("presence: who is online can't be encoded", "error", err)
-}
-
-// view is the part of all tabs that a request asks for.
-type view struct {
-	all  bool
-	path string
-}
-
+// newView returns what a request asks for.
 func newView(r *http.Request) view {
-	query := r.URL.Query()
-	return view{all: !query.Has("path"), path: query.Get("path")}
-}
-
-func (v view) rows(t *Tracker) []row {
-	if v.all {
-		return t.allRows()
+	if query := r.URL.Query(); query.Has("path") {
+		return view{onPage, query.Get("path")}
 	}
-	return t.pageRows(v.path)
-}
-
-// shows reports whether an event is of the view. Away and Back are of all pages that
-// the user has open.
-func (v view) shows(t *Tracker, e Event) bool {
-	switch {
-	case v.all:
-		return true
-	case e.Kind == Away || e.Kind == Back:
-		user, _, _ := t.User(t.ctx, e.User) // an error means that the Tracker is closed
-		return slices.ContainsFunc(user.Pages, func(p Page) bool { return p.Path == v.path })
-	}
-	return e.Path == v.path || e.Kind == Move && e.From == v.path
-}
-
-func encodeOnline(online []Visitor) ([]byte, error) {
-	return json.Marshal(map[string]any{"online": online})
-}
-
-// message returns an event of a text/event-stream. JSON has no line breaks.
-func message(kind string, body []byte) string {
-	return fmt.Sprintf("event: %s\ndata: %s\n\n", kind, body)
-}
-
-func send(w http.ResponseWriter, text string) error {
-	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(writeTime)) // not all writers have it
-	if _, err := fmt.Fprint(w, text); err != nil {
-		return err
-	}
-	return rc.Flush()
+	return view{}
 }
 
 // wantsStream reports whether the Accept header names the type that an EventSource

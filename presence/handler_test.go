@@ -122,12 +122,14 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// pipe is a writer that can be flushed, and that stalls if stalled is set.
+// pipe is a writer that can be flushed, that stalls if stalled is set, and takes a delay
+// for each write.
 type pipe struct {
 	*httptest.ResponseRecorder
 	mu      sync.Mutex
 	text    strings.Builder
 	stalled chan struct{}
+	delay   time.Duration
 	broken  bool
 }
 
@@ -135,6 +137,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	if p.stalled != nil {
 		<-p.stalled
 	}
+	time.Sleep(p.delay)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken {

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +199,7 @@ func TestStreamOfPageTellsWhoIsAway(t *testing.T) {
 		tracker := newTracker(t, presence.Config{Away: 4 * time.Minute})
 		used(tracker, "ann", "s1", "t1", "/a", 1)
 		used(tracker, "ann", "s1", "t2", "/b", 1)
+		used(tracker, "ann", "s1", "t3", "/a", 1)
 		used(tracker, "bob", "s2", "t1", "/b", 1)
 		p := &pipe{}
 		stream(t.Context(), tracker, "/?path=/a", p)
@@ -208,7 +210,7 @@ func TestStreamOfPageTellsWhoIsAway(t *testing.T) {
 		require.Empty(t, p.take())
 		used(tracker, "ann", "s1", "t2", "/b", 4*time.Minute)
 		got := p.take()
-		require.Contains(t, got, "event: away\n")
+		require.Equal(t, 1, strings.Count(got, "event: away\n"), "once for both tabs")
 		require.Contains(t, got, `"idleMs":240`)
 		used(tracker, "ann", "s1", "t2", "/b", 1)
 		require.Contains(t, p.take(), "event: back\n")

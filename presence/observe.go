@@ -49,6 +49,10 @@ func (t *Tracker) beat(e keepalive.Event, r record) {
 	if t.cfg.Identify != nil {
 		name, meta = t.cfg.Identify(e.Request)
 	}
+	if len(name) > maxUser {
+		t.warnOfUser(fmt.Errorf("the user has %d bytes, more than %d", len(name), maxUser))
+		name = ""
+	}
 	if name == "" {
 		t.endSession(r.session) // which may have had a user before
 		return
@@ -61,8 +65,18 @@ func (t *Tracker) endSession(name string) {
 	t.apply(record{session: name, leave: true})
 }
 
-// maxMeta bounds the JSON of what Identify returns.
-const maxMeta = 1 << 10
+// maxUser and maxMeta bound what Identify returns, the second its JSON.
+const (
+	maxUser = 1 << 10
+	maxMeta = 1 << 10
+)
+
+// warnOfUser logs once: users may choose their names, and beat as often as they like.
+func (t *Tracker) warnOfUser(err error) {
+	t.shownOnce.Do(func() {
+		t.log().Error("presence: what Config.Identify returned can't be shown", "error", err)
+	})
+}
 
 func (t *Tracker) encodeMeta(meta any) string {
 	if meta == nil {
@@ -70,10 +84,10 @@ func (t *Tracker) encodeMeta(meta any) string {
 	}
 	b, err := json.Marshal(meta)
 	if err == nil && len(b) > maxMeta {
-		err = fmt.Errorf("its JSON has %d bytes, more than %d", len(b), maxMeta)
+		err = fmt.Errorf("the JSON of meta has %d bytes, more than %d", len(b), maxMeta)
 	}
 	if err != nil {
-		t.log().Error("presence: the meta that Config.Identify returned can't be shown", "error", err)
+		t.warnOfUser(err)
 		return ""
 	}
 	return string(b)

@@ -137,8 +137,9 @@ func TestEventKinds(t *testing.T) {
 func TestMeta(t *testing.T) {
 	var log bytes.Buffer
 	var meta any
+	user := "ann"
 	tracker := newTracker(t, presence.Config{
-		Identify: func(*http.Request) (string, any) { return "ann", meta },
+		Identify: func(*http.Request) (string, any) { return user, meta },
 		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	for i, tt := range []struct {
@@ -158,7 +159,13 @@ func TestMeta(t *testing.T) {
 		require.True(t, found)
 		require.Equal(t, tt.want, string(v.Meta))
 	}
-	require.Equal(t, 2, strings.Count(log.String(), "can't be shown"))
+	user, meta = strings.Repeat("x", 1<<10), nil
+	here(tracker, "", "s2", "t1", "/")
+	require.Contains(t, shown(t, tracker), user)
+	user += "x"
+	here(tracker, "", "s3", "t1", "/")
+	require.NotContains(t, shown(t, tracker), user)
+	require.Equal(t, 1, strings.Count(log.String(), "can't be shown"))
 }
 
 // What was sent later wins, even if it arrives first.

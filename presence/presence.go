@@ -67,12 +67,17 @@ type Tracker struct {
 	wg     sync.WaitGroup // the goroutines that use Config.Log
 	ready  chan struct{}  // closed when Config.Log was read for the first time
 
+	copyMu sync.Mutex // held while many tabs are copied, before mu
+
 	mu        sync.Mutex // guards all fields below
 	tabs      checkHeap
 	sessions  map[string]*session // by name
 	users     map[string]*user    // by name
 	pages     map[string]*page    // by path
-	events    stream
+	feeds     map[view]*feed
+	unready   []*batch  // those with events that subscribers were not woken for
+	copying   *copying  // nil: none
+	copies    uint32    // how many have begun
 	gone      []Gone    // for OnGone
 	following bool      // the log is being read, or there is none
 	holdUntil time.Time // until then no open tab leaves
@@ -80,6 +85,7 @@ type Tracker struct {
 	ticker    *time.Timer
 	fullOnce  sync.Once
 	userOnce  sync.Once
+	shownOnce sync.Once
 }
 
 // New returns a Tracker for cfg. With Config.Log it starts two goroutines, which
@@ -97,6 +103,7 @@ func New(cfg Config) (*Tracker, error) {
 		sessions: make(map[string]*session),
 		users:    make(map[string]*user),
 		pages:    make(map[string]*page),
+		feeds:    make(map[view]*feed),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.ticker = time.AfterFunc(time.Hour, t.tick)

@@ -2,6 +2,8 @@ package presence
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -67,5 +69,7 @@ func decodeRecord(b []byte) (r record, sender [8]byte, ok bool) {
 	}
 	idle, _ := binary.Varint(b) // 0 if there is none
 	r.idle = time.Duration(idle)
-	return r, sender, r.session != "" && (r.leave || r.user != "" && r.tab != "")
+	// Meta is shown as it came, in one line of a stream.
+	validMeta := r.meta == "" || json.Valid([]byte(r.meta)) && !strings.ContainsAny(r.meta, "\r\n")
+	return r, sender, r.session != "" && (r.leave || r.user != "" && r.tab != "") && validMeta
 }

@@ -3,9 +3,13 @@ package presence_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/seed4a306b22/keepalive"
 	"github.com/seed4a306b22/keepalive/presence"
 	"github.com/stretchr/testify/require"
 )
@@ -26,8 +30,9 @@ func (g garbled) Follow(ctx context.Context, _ time.Duration, record func([]byte
 // A damaged record does no harm.
 func FuzzRecord(f *testing.F) {
 	shared := newSharedLog()
-	tracker := newTracker(f, presence.Config{Log: shared.instance()})
-	here(tracker, "ann", "s1", "t1", "/a")
+	identify := func(*http.Request) (string, any) { return "ann", json.RawMessage(`{"a":1}`) }
+	tracker := newTracker(f, presence.Config{Log: shared.instance(), Identify: identify})
+	tracker.Observe(keepalive.Event{Kind: keepalive.EventHere, Session: "s1", Tab: "t1", Page: "/a"})
 	for range 1000 {
 		shared.mu.Lock()
 		n := len(shared.records)
@@ -39,10 +44,17 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add(shared.records[0])
 	f.Add(append(bytes.Clone(shared.records[0]), 2)) // idle for 1 ns
+	f.Add(bytes.Replace(shared.records[0], []byte(`{"a":1}`), []byte(`{"a":x}`), 1))
+	f.Add(bytes.Replace(shared.records[0], []byte(`{"a":1}`), []byte("{\n\"a\":1"), 1))
+	f.Add(bytes.Replace(shared.records[0], []byte(`{"a":1}`), []byte("{\n\n\n\n\n}"), 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tracker := newTracker(t, presence.Config{Log: garbled{data: data}})
 		count, err := tracker.Count(t.Context())
 		require.NoError(t, err)
 		require.LessOrEqual(t, count.Tabs, 1)
+		w := httptest.NewRecorder()
+		tracker.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		require.True(t, json.Valid(w.Body.Bytes()), w.Body)
+		require.NotContains(t, w.Body.String(), "\n")
 	})
 }

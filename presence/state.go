@@ -16,8 +16,10 @@ type tab struct {
 	seen    time.Time // its latest beat
 	input   time.Time // when it was used last; zero: unknown
 	leaving bool      // its page was left
+	copied  uint32    // the last of Tracker.copies that has it, or began before it came
 	check   time.Time // when the Tracker looks whether it must leave
-	index   int       // in Tracker.tabs
+	index   int32     // in Tracker.tabs
+	place   int32     // in page.tabs
 }
 
 type session struct {
@@ -40,7 +42,7 @@ type user struct {
 // page is a path that tabs share, so that it is held in memory once.
 type page struct {
 	path string
-	tabs int
+	tabs []*tab // never empty
 }
 
 func (s *session) find(id string) *tab {
@@ -254,7 +256,8 @@ func (t *Tracker) userHasRoom(s *session, tab *tab, name string) bool {
 }
 
 func (t *Tracker) addTab(s *session, r *record, now time.Time) *tab {
-	tab := &tab{id: strings.Clone(r.tab), session: s, page: t.enterPage(r.path), since: now, seen: now, check: now.Add(t.cfg.TTL)}
+	tab := &tab{id: strings.Clone(r.tab), session: s, since: now, seen: now, check: now.Add(t.cfg.TTL), copied: t.copies}
+	t.enterPage(tab, r.path)
 	s.tabs = append(s.tabs, tab)
 	s.user.tabs++
 	t.schedule(tab)
@@ -263,21 +266,24 @@ func (t *Tracker) addTab(s *session, r *record, now time.Time) *tab {
 }
 
 func (t *Tracker) moveTab(tab *tab, path string, now time.Time) {
-	from := tab.page
-	tab.page, tab.since = t.enterPage(path), now
-	t.exitPage(from)
-	t.emit(Move, tab.session.user, now, from.path, tab.page.path)
+	t.copyTab(tab)
+	from := tab.page.path
+	t.exitPage(tab)
+	t.enterPage(tab, path)
+	tab.since = now
+	t.emit(Move, tab.session.user, now, from, tab.page.path)
 }
 
 // removeTab forgets a tab that is not scheduled any more, and its session and user
 // if this was their last one.
 func (t *Tracker) removeTab(tab *tab, now time.Time) {
+	t.copyTab(tab)
 	s, u := tab.session, tab.session.user
 	i := slices.Index(s.tabs, tab)
 	s.tabs = slices.Delete(s.tabs, i, i+1)
 	u.tabs--
 	t.emit(Leave, u, now, "", tab.page.path)
-	t.exitPage(tab.page)
+	t.exitPage(tab)
 	if len(s.tabs) > 0 {
 		return
 	}
@@ -302,6 +308,9 @@ func (t *Tracker) setUser(s *session, r *record, now time.Time) {
 		return
 	}
 	if old != nil {
+		for _, tab := range s.tabs {
+			t.copyTab(tab)
+		}
 		t.detach(s)
 		for _, tab := range slices.Backward(s.tabs) {
 			old.tabs--
@@ -332,18 +341,24 @@ func (t *Tracker) detach(s *session) {
 	}
 }
 
-func (t *Tracker) enterPage(path string) *page {
+func (t *Tracker) enterPage(tab *tab, path string) {
 	p := t.pages[path]
 	if p == nil {
 		p = &page{path: strings.Clone(path)}
 		t.pages[p.path] = p
 	}
-	p.tabs++
-	return p
+	tab.page, tab.place = p, int32(len(p.tabs))
+	p.tabs = append(p.tabs, tab)
 }
 
-func (t *Tracker) exitPage(p *page) {
-	if p.tabs--; p.tabs == 0 {
+// exitPage fills the gap with the last tab of the page, as detach does.
+func (t *Tracker) exitPage(tab *tab) {
+	p := tab.page
+	end := len(p.tabs) - 1
+	last := p.tabs[end]
+	p.tabs[tab.place], last.place = last, tab.place
+	p.tabs[end] = nil
+	if p.tabs = p.tabs[:end]; end == 0 {
 		delete(t.pages, p.path)
 	}
 }
