@@ -67,8 +67,9 @@ const (
 	// a page and gets none. Reason is set. There is one of these for each such response.
 	EventInject EventKind = "inject"
 	EventSkip   EventKind = "skip"
-	// EventStore is a call of the store for a request. Call, Took and, if it failed, Err
-	// are set. A request with a session has at least one.
+	// EventStore is a call of the store for a request, by keepalive, Destroy or
+	// RenewToken. Call, Took and, if it failed, Err are set. Most requests with a session
+	// have one or two.
 	EventStore EventKind = "store"
 )
 
@@ -172,7 +173,7 @@ type Event struct {
 	Reason Reason
 
 	// Call is the method of the store that was called, for EventStore: "find", "touch",
-	// "expiry", "commit", "swap", "replace" or "delete", in this case also by Take.
+	// "expiry", "commit" (a new session), "swap", "replace" or "delete" (also by Take).
 	Call string
 
 	// Took is how long that took.
