@@ -43,7 +43,7 @@ func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Va
 		return nil, true
 	}
 	if err := e.m.cfg.CrossOrigin.Check(r); err != nil {
-		http.Error(w, err.Error(), http.StatusForbidden)
+		e.refuse(w, r, http.StatusForbidden, ReasonOrigin, err.Error())
 		return nil, false
 	}
 	if r.ContentLength == 0 || e.m.sessions.token(r) == "" {
@@ -51,7 +51,7 @@ func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Va
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if errors.Is(err, os.ErrDeadlineExceeded) { // whose text has the client's address
-		http.Error(w, http.StatusText(http.StatusRequestTimeout), http.StatusRequestTimeout)
+		e.refuse(w, r, http.StatusRequestTimeout, ReasonTimeout, http.StatusText(http.StatusRequestTimeout))
 		return nil, false
 	}
 	if err == nil {
@@ -60,7 +60,7 @@ func (e endpoints) readForm(w http.ResponseWriter, r *http.Request) (form url.Va
 		form, err = url.ParseQuery(strings.TrimSpace(string(body)))
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		e.refuse(w, r, http.StatusBadRequest, ReasonBody, err.Error())
 	}
 	return form, err == nil
 }

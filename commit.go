@@ -37,9 +37,9 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 	c.noteFate()
 	isDestroyed := c.token != "" && (c.fate.Load() == fateDestroyed || s.manager.Token(ctx) == "")
 	if isDestroyed {
-		s.events.publish(Event{Kind: EventDestroy, Request: r}, c.key)
+		s.events.publish(Event{Kind: EventDestroy, Request: r, User: s.loadedUser(c)}, c.key)
 	}
-	store := &commitStore{Store: s.store, loadedKey: c.key, old: c.data, passive: passive}
+	store := &commitStore{Store: s.store, events: s.events, request: c.request, loadedKey: c.key, old: c.data, passive: passive}
 	if c.fate.Load() == fateRenewed {
 		store.taken = s.renewedFrom(ctx, c)
 	}
@@ -53,25 +53,30 @@ func (s *sessions) commit(w http.ResponseWriter, r *http.Request, c *sessionCont
 			s.mergeInto(ctx, store)
 		}
 	}
-	if store.gone {
-		s.events.publish(Event{Kind: EventLost, Request: r}, c.key)
-		return after, nil
-	}
-	if err != nil {
+	if err != nil && !store.gone {
 		return after, err
 	}
+	user := s.currentUser(ctx)
+	if store.gone {
+		s.events.publish(Event{Kind: EventLost, Request: r, User: user}, c.key)
+		return after, nil
+	}
 	key, deadline := s.key(token), s.manager.Deadline(ctx)
-	if c.key != "" && key != c.key && !isDestroyed {
-		s.events.publish(Event{Kind: EventRenew, Request: r}, c.key)
+	switch {
+	case key == c.key:
+	case c.key == "" || isDestroyed:
+		s.events.publish(Event{Kind: EventStart, Request: r, User: user}, key)
+	default:
+		s.events.publish(Event{Kind: EventRenew, Request: r, User: user}, c.key)
 	}
 	s.hints.note(key, store.expiry, after.idle)
 	// The cookie lives until the deadline; that the session may end sooner is
 	// for the store to know. So no touch has to send it again.
 	s.manager.WriteSessionCookie(ctx, w, token, deadline)
 	if store.conflict {
-		s.events.publish(Event{Kind: EventConflict, Request: r, Keys: store.conflicts}, key)
+		s.events.publish(Event{Kind: EventConflict, Request: r, User: user, Keys: store.conflicts}, key)
 	}
-	s.events.publish(Event{Kind: EventSave, Request: r, Expiry: store.expiry, Deadline: deadline}, key)
+	s.events.publish(Event{Kind: EventSave, Request: r, User: user, Expiry: store.expiry, Deadline: deadline}, key)
 	after.times = sessionTimes{expiry: store.expiry, deadline: deadline, found: true}
 	return after, nil
 }
@@ -96,8 +101,10 @@ var errDiffers = errors.New("keepalive: the session has changed meanwhile")
 // loaded with is replaced if it still exists, any other is created.
 type commitStore struct {
 	Store
-	loadedKey string // of the session that was loaded, "" for none
-	old       []byte // what that held
+	events    *events
+	request   *http.Request // without the session
+	loadedKey string        // of the session that was loaded, "" for none
+	old       []byte        // what that held
 	idle      time.Duration
 	passive   bool          // the request leaves that session's expiry as it is
 	taken     *takenSession // what a renewal has deleted, nil for none
@@ -114,19 +121,23 @@ type commitStore struct {
 // CommitCtx is what scs calls.
 func (s *commitStore) CommitCtx(ctx context.Context, key string, data []byte, expiry time.Time) (err error) {
 	s.mine, s.expiry = data, expiry
-	found := true
+	call, found, start := "", true, s.events.startCall()
 	switch swapper, canSwap := s.Store.(swapper); {
 	case s.taken != nil && !s.taken.found:
 		found = false
 	case s.taken != nil && !bytes.Equal(s.taken.data, s.old):
 		s.theirs = s.taken.data
 	case key != s.loadedKey || key == "":
-		return create(ctx, s.Store, key, data, expiry)
+		call, err = "commit", create(ctx, s.Store, key, data, expiry)
 	case canSwap && s.merges < maxMerges:
+		call = "swap"
 		s.theirs, found, err = s.swap(ctx, swapper, key, data)
 	default:
-		s.conflict = canSwap
+		call, s.conflict = "replace", canSwap
 		found, err = s.replace(ctx, key, data)
+	}
+	if call != "" {
+		s.events.endCall(s.request, key, call, start, err)
 	}
 	s.gone = err == nil && !found
 	if err == nil && found && s.theirs != nil {

@@ -97,7 +97,7 @@ type Config struct {
 	Salt string
 
 	// Identify returns the user of the session in ctx, "" for a guest. Event.User has
-	// it for EventHere. Pages get a stamp of it, from which the user cannot be found
+	// it. Pages get a stamp of it, from which the user cannot be found
 	// (the attribute data-user of the script element).
 	//
 	// When another user has signed in in the same browser, a page dispatches the event
@@ -109,8 +109,9 @@ type Config struct {
 	// session as the handler left it, and again for a conditional request. Where two
 	// requests have modified a session at the same time, it is also called with what was
 	// loaded and what is stored: nothing gets into another user's session (EventLost).
-	// With Inject alone it is not called. It needs Salt, the same in all instances. Default: nil,
-	// pages do not notice another user.
+	// With an Observer it is also called for EventHere, once for the events of a write, and
+	// for EventDestroy. With Inject alone it is not called. It needs Salt, the same in all
+	// instances. Default: nil, pages do not notice another user.
 	Identify func(ctx context.Context) string
 
 	// IdleTimeout returns the idle timeout of the session in ctx, for an app in
@@ -177,10 +178,10 @@ type Config struct {
 	// of use.
 	Logger *slog.Logger
 
-	// Observer receives what happens to sessions. Where scs's LoadAndSave is kept,
-	// that is only what the endpoints see: no touch, save or end. It is called in
-	// the request's goroutine, possibly from many at once, and must not block.
-	// Default: nil.
+	// Observer receives what happens to sessions and pages; it ignores the kinds that it
+	// does not know, as there will be others. Where scs's LoadAndSave is kept, that is only
+	// what the endpoints and Inject see: no start, touch, save or end. It is called in the
+	// request's goroutine, possibly from many at once, and must not block. Default: nil.
 	Observer func(Event)
 }
 

@@ -64,7 +64,7 @@ func (m *Manager) EndAll(ctx context.Context, end func(ctx context.Context) bool
 			fail(key, err)
 		} else if found {
 			r := &http.Request{URL: &url.URL{}, Header: http.Header{}}
-			m.events.publish(Event{Kind: EventDestroy, Request: r.WithContext(loaded)}, key)
+			m.events.publish(Event{Kind: EventDestroy, Request: r.WithContext(loaded), User: s.currentUser(loaded)}, key)
 		}
 	}
 	return errors.Join(errs...)

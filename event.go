@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed4a306b22/keepalive/internal/inject"
 )
 
 // EventKind says what an Event is about.
@@ -17,9 +19,13 @@ const (
 	// EventPing is a ping, or a frame of Config.NoScript, that touched a live
 	// session.
 	EventPing EventKind = "ping"
-	// EventGone is a ping, a frame or an EventHere for which there is no live
-	// session.
+	// EventGone is a request with a session cookie, a ping, a frame or an EventHere for
+	// which there is no live session. Reason is set where it shows the end of a session
+	// that this process has not reported before.
 	EventGone EventKind = "gone"
+	// EventStart is a request that has begun a session, by a login or the first value
+	// that it has put there. EventSave follows.
+	EventStart EventKind = "start"
 	// EventTouch is an ordinary read-only request that moved the expiry.
 	EventTouch EventKind = "touch"
 	// EventSave is a request whose modified session was written.
@@ -35,11 +41,13 @@ const (
 	// the session another user's, the other's data can't be read, or others have written
 	// 100 times while the request tried. EventSave follows.
 	EventConflict EventKind = "conflict"
-	// EventRenew is a request that gave its session another token. Session is the
-	// name that it had before; EventSave follows, with the new one.
+	// EventRenew is a request that gave its session another token, as a login does with
+	// the session of a guest. Session is the name that it had before; EventSave follows,
+	// with the new one.
 	EventRenew EventKind = "renew"
 	// EventDestroy is a request that destroyed its session, or whose cookie names one
 	// that had ended before. Manager.EndAll publishes it too, with an empty Request.
+	// Reason is set as for EventGone.
 	EventDestroy EventKind = "destroy"
 	// EventHere is a page that reports that it is open. It does so at once, when its
 	// address changes, and each minute, or twice in an idle timeout that is shorter
@@ -53,16 +61,78 @@ const (
 	EventLeave EventKind = "leave"
 	// EventError is an error of the store or of Config.Payload. Err is set.
 	EventError EventKind = "error"
+	// EventRefused is a request that an endpoint has refused, for a Reason that lies in
+	// the request.
+	EventRefused EventKind = "refused"
+	// EventInject is a page that gets the script, and EventSkip a response that may be
+	// a page and gets none. Reason is set. There is one of these for each such response.
+	EventInject EventKind = "inject"
+	EventSkip   EventKind = "skip"
+	// EventStore is a call of the store for a request, by keepalive, Destroy or
+	// RenewToken. Call, Took and, if it failed, Err are set. Most requests with a session
+	// have one or two.
+	EventStore EventKind = "store"
 )
+
+// Reason says why an event has happened.
+type Reason string
+
+const (
+	// ReasonLogout is the end of a session that the app has destroyed.
+	ReasonLogout Reason = "logout"
+	// ReasonIdle is the end of a session whose idle timeout has passed, and
+	// ReasonLifetime that of one whose deadline has, as far as this process knows. Where
+	// instances share a store, another one may have extended the session after that,
+	// and ended it.
+	ReasonIdle     Reason = "idle"
+	ReasonLifetime Reason = "lifetime"
+	// ReasonUnknown is the end of a session that was deleted elsewhere, that this process
+	// has not seen among the last 16,384, or that never was.
+	ReasonUnknown Reason = "unknown"
+
+	// ReasonBody is a body that can't be read, which an endpoint answers with 400.
+	ReasonBody Reason = "body"
+	// ReasonOrigin is a request from another origin: 403.
+	ReasonOrigin Reason = "origin"
+	// ReasonPath is a path of no endpoint, or of one that is switched off: 404.
+	ReasonPath Reason = "path"
+	// ReasonMethod is a method that the endpoint does not have: 405.
+	ReasonMethod Reason = "method"
+	// ReasonTimeout is a body that took longer than 10 seconds: 408.
+	ReasonTimeout Reason = "timeout"
+)
+
+// Reasons returns all reasons that events of this kind may have, for those who count
+// them. Those of EventInject and EventSkip are words for people, which another version
+// may change. The result is the caller's.
+func (k EventKind) Reasons() []Reason {
+	switch k {
+	case EventGone:
+		return []Reason{ReasonIdle, ReasonLifetime, ReasonUnknown}
+	case EventDestroy:
+		return []Reason{ReasonLogout}
+	case EventRefused:
+		return []Reason{ReasonBody, ReasonOrigin, ReasonPath, ReasonMethod, ReasonTimeout}
+	case EventInject:
+		return []Reason{injectSession, injectAnonymous}
+	case EventSkip:
+		reasons := []Reason{skipPassive, skipConfig, skipSkip, skipStateless, skipNoSession}
+		for _, reason := range inject.SkipReasons {
+			reasons = append(reasons, Reason(reason))
+		}
+		return reasons
+	}
+	return nil
+}
 
 // Event is something that happened to a session. Fields that its kind does not
 // set are zero.
 type Event struct {
 	Kind EventKind
 
-	// Request is the request that caused it. Its context holds the session,
-	// except for EventPing, EventGone, EventLeave and most of EventError. It must
-	// not be kept.
+	// Request is the request that caused it. Its context holds the session, except for
+	// EventPing, EventGone, EventLeave, EventRefused, EventStore and most of EventError.
+	// It must not be kept.
 	Request *http.Request
 
 	// Session is the session's name. It stays the same for as long as the session
@@ -93,8 +163,22 @@ type Event struct {
 	// unknown.
 	Idle time.Duration
 
-	// User is what Config.Identify returns, for EventHere.
+	// User is what Config.Identify returns, for EventHere, and for EventStart,
+	// EventSave, EventRenew, EventConflict and EventLost, with the session as the request
+	// left it. For EventDestroy it is the user of the session that has ended.
+	// EventGone has none; EventStart with the same Session has.
 	User string
+
+	// Reason says why, for EventGone, EventDestroy, EventRefused, EventInject and
+	// EventSkip.
+	Reason Reason
+
+	// Call is the method of the store that was called, for EventStore: "find", "touch",
+	// "expiry", "commit" (a new session), "swap", "replace" or "delete" (also by Take).
+	Call string
+
+	// Took is how long that took.
+	Took time.Duration
 
 	// Sent is the page's clock in milliseconds since 1970, for EventHere and
 	// EventLeave. It puts them in order: the report of a page that is left may
@@ -105,7 +189,7 @@ type Event struct {
 	// EventConflict, sorted.
 	Keys []string
 
-	// Err is the error, for EventError.
+	// Err is the error, for EventError and EventStore.
 	Err error
 }
 
@@ -115,6 +199,7 @@ type events struct {
 	observer func(Event)  // nil for none
 	salt     []byte
 	noticed  [noticeCount]atomic.Bool
+	ends     ends
 }
 
 // notice is something that is logged only once.
@@ -166,8 +251,14 @@ func (e *events) publish(event Event, key string) {
 	if tracing || e.observer != nil {
 		event.Session = e.sessionName(key)
 	}
+	if e.observer != nil {
+		e.ends.complete(&event, key)
+	}
 	if tracing {
 		args := []any{"session", event.Session}
+		if event.Reason != "" {
+			args = append(args, "reason", event.Reason)
+		}
 		if len(event.Keys) > 0 {
 			args = append(args, "keys", event.Keys)
 		}
@@ -189,7 +280,36 @@ func (e *events) tracing(r *http.Request) bool {
 
 // trace logs a decision.
 func (e *events) trace(r *http.Request, what string, args ...any) {
-	e.log().DebugContext(r.Context(), "keepalive: "+what, append(args, "method", r.Method, "path", r.URL.Path)...)
+	path := ""
+	if r.URL != nil { // else no request has caused it
+		path = r.URL.Path
+	}
+	e.log().DebugContext(r.Context(), "keepalive: "+what, append(args, "method", r.Method, "path", path)...)
+}
+
+// noteEnd notes that a session has ended at its deadline, which the store has not
+// noticed.
+func (e *events) noteEnd(key string, deadline time.Time) {
+	if e.observer != nil {
+		e.ends.note(key, deadline, deadline)
+	}
+}
+
+// startCall returns the time if somebody wants to know how long a call of the store
+// takes.
+func (e *events) startCall() (start time.Time) {
+	if e.observer != nil {
+		start = time.Now()
+	}
+	return start
+}
+
+// endCall publishes a call of the store. The context of r must not hold the session:
+// scs holds the lock of that while it saves or deletes.
+func (e *events) endCall(r *http.Request, key, call string, start time.Time, err error) {
+	if e.observer != nil {
+		e.observer(Event{Kind: EventStore, Request: r, Session: e.sessionName(key), Call: call, Took: time.Since(start), Err: err})
+	}
 }
 
 // sessionName returns the name of a session in logs and events, "" for no key.

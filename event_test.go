@@ -37,7 +37,7 @@ func TestTracePages(t *testing.T) {
 		{name: "passive", cfg: keepalive.Config{Passive: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: skipped + "Config.Passive"},
 		{name: "passive, by activity", cfg: keepalive.Config{Mode: keepalive.UserActive, Passive: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: inserted + "session"},
 		{name: "skipped", cfg: keepalive.Config{Skip: func(*http.Request) bool { return true }}, handler: wiretest.RespondHTML(0, page), want: skipped + "Config.Skip"},
-		{name: "bad configuration", cfg: keepalive.Config{Path: "/other/"}, handler: wiretest.RespondHTML(0, page), want: skipped + `"the configuration`},
+		{name: "bad configuration", cfg: keepalive.Config{Path: "/other/"}, handler: wiretest.RespondHTML(0, page), want: skipped + `"the configuration, as was logged"`},
 		{name: "fragment", handler: wiretest.RespondHTML(0, "<p>x"), want: skipped + `"not a whole document"`},
 		{name: "redirect", handler: wiretest.RespondHTML(302, page), want: skipped + "status"},
 		{name: "JSON", handler: wiretest.Respond(0, "{}", "Content-Type", "application/json")},
@@ -47,8 +47,14 @@ func TestTracePages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, twice := range []bool{false, true} { // then only the outer one decides, and logs
 				var log bytes.Buffer
+				var pages []keepalive.Event
 				sm := newSessions()
 				tt.cfg.Logger = debugTo(&log)
+				tt.cfg.Observer = func(e keepalive.Event) {
+					if e.Kind == keepalive.EventInject || e.Kind == keepalive.EventSkip {
+						pages = append(pages, e)
+					}
+				}
 				km := newManager(t, sm, tt.cfg)
 				if tt.name == "bad configuration" {
 					sm.Cookie.Path = "/app"
@@ -66,11 +72,17 @@ func TestTracePages(t *testing.T) {
 				h.ServeHTTP(httptest.NewRecorder(), r)
 				if tt.want == "" {
 					require.NotContains(t, log.String(), "keepalive: page")
+					require.Empty(t, pages)
 					continue
 				}
 				require.Equal(t, 1, strings.Count(log.String(), "keepalive: page"), log.String())
 				require.Contains(t, log.String(), `level=DEBUG msg="keepalive: page" `+tt.want)
 				require.Contains(t, log.String(), "path=/some/page")
+				require.Len(t, pages, 1)
+				require.Contains(t, tt.want, pages[0].Reason)
+				require.Contains(t, pages[0].Kind.Reasons(), pages[0].Reason)
+				require.Equal(t, strings.HasPrefix(tt.want, inserted), pages[0].Kind == keepalive.EventInject)
+				require.Equal(t, tt.guest, pages[0].Session == "")
 			}
 		})
 	}
@@ -160,17 +172,17 @@ func TestLostWrite(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, apptest.Page)
 	})
-	h = newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }}).LoadAndSave(app)
+	h = newManager(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })}).LoadAndSave(app)
 	c := &apptest.Client{Handler: h}
 	c.Get("/login")
 	res := c.Get("/slow")
 	require.Empty(t, res.Cookies())
 	require.Equal(t, apptest.Page, body(t, res))
-	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventDestroy, keepalive.EventLost}, kinds(events))
+	require.Equal(t, []keepalive.EventKind{keepalive.EventStart, keepalive.EventSave, keepalive.EventDestroy, keepalive.EventLost}, kinds(events))
 	for _, e := range events {
 		require.NotContains(t, e.Session, c.Token)
 	}
-	require.Equal(t, events[0].Session, events[2].Session)
+	require.Equal(t, events[0].Session, events[3].Session)
 }
 
 // The Observer receives the old name of a session that is renewed, and then the
@@ -178,10 +190,10 @@ func TestLostWrite(t *testing.T) {
 func TestRenewedName(t *testing.T) {
 	var events []keepalive.Event
 	sm := newSessions()
-	c := newClient(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+	c := newClient(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })})
 	c.Get("/login")
 	c.Get("/renew")
-	require.Equal(t, []keepalive.EventKind{keepalive.EventSave, keepalive.EventRenew, keepalive.EventSave}, kinds(events))
-	require.Equal(t, events[0].Session, events[1].Session)
-	require.NotEqual(t, events[0].Session, events[2].Session)
+	require.Equal(t, []keepalive.EventKind{keepalive.EventStart, keepalive.EventSave, keepalive.EventRenew, keepalive.EventSave}, kinds(events))
+	require.Equal(t, events[0].Session, events[2].Session)
+	require.NotEqual(t, events[0].Session, events[3].Session)
 }

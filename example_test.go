@@ -178,19 +178,30 @@ func ExampleConfig_observer() {
 	sessions := scs.New()
 	sessions.IdleTimeout = 20 * time.Minute
 	km, err := keepalive.New(sessions, keepalive.Config{
+		Identify: func(ctx context.Context) string { return sessions.GetString(ctx, "user") },
+		Salt:     "a secret of this app",
 		Observer: func(e keepalive.Event) {
-			fmt.Println(e.Kind, e.Request.URL.Path, "named:", e.Session != "")
+			switch e.Kind {
+			case keepalive.EventStart, keepalive.EventRenew, keepalive.EventDestroy, keepalive.EventGone:
+				fmt.Printf("%s user=%s reason=%s\n", e.Kind, e.User, e.Reason)
+			}
 		},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler := km.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sessions.Put(r.Context(), "user", "ann")
-	}))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) { sessions.Put(r.Context(), "user", "ann") })
+	mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) { _ = sessions.Destroy(r.Context()) })
+	handler := km.LoadAndSave(mux)
 
-	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/login", nil))
-	// Output: save /login named: true
+	login, logout := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/logout", nil)
+	handler.ServeHTTP(login, httptest.NewRequest(http.MethodPost, "/login", nil))
+	logout.AddCookie(login.Result().Cookies()[0])
+	handler.ServeHTTP(httptest.NewRecorder(), logout)
+	// Output:
+	// start user=ann reason=
+	// destroy user=ann reason=logout
 }
 
 // Payload renews what open pages need, such as a CSRF token. It comes with the

@@ -45,8 +45,13 @@ func (g guard) request(ctx context.Context, key string) (c *sessionContext, isLo
 }
 
 // DeleteCtx implements scs.CtxStore.
-func (g guard) DeleteCtx(ctx context.Context, key string) error {
-	if c, isLoaded := g.request(ctx, key); isLoaded {
+func (g guard) DeleteCtx(ctx context.Context, key string) (err error) {
+	c, isLoaded := g.request(ctx, key)
+	if c != nil && c.request != nil {
+		start := c.sessions.events.startCall()
+		defer func() { c.sessions.events.endCall(c.request, key, "delete", start, err) }()
+	}
+	if isLoaded {
 		if data, found, err := take(ctx, g.Store, key); err == nil {
 			c.noteTaken(data, found)
 			return nil

@@ -110,11 +110,11 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		for _, s := range []script{e.m.pages.scripts.main, e.m.pages.scripts.dialogs, e.m.pages.scripts.after, e.m.pages.scripts.extras} {
 			if s.hasName(name) {
-				serveScript(w, r, s, name)
+				e.serveScript(w, r, s, name)
 				return
 			}
 		}
-		http.NotFound(w, r)
+		e.notFound(w, r)
 	}
 }
 
@@ -122,7 +122,7 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
-	if !allowMethods(w, r, "GET, HEAD, POST") {
+	if !e.allowMethods(w, r, "GET, HEAD, POST") {
 		return
 	}
 	form, ok := e.readForm(w, r)
@@ -131,7 +131,7 @@ func (e endpoints) ping(w http.ResponseWriter, r *http.Request) {
 	}
 	inactive, err := inactivity(form)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		e.refuse(w, r, http.StatusBadRequest, ReasonBody, err.Error())
 		return
 	}
 	extend := r.Method == http.MethodPost
@@ -175,14 +175,14 @@ func pingBody(times sessionTimes, data []byte) []byte {
 	return append(body, '}')
 }
 
-func serveScript(w http.ResponseWriter, r *http.Request, s script, name string) {
-	if allowMethods(w, r, "GET, HEAD") {
+func (e endpoints) serveScript(w http.ResponseWriter, r *http.Request, s script, name string) {
+	if e.allowMethods(w, r, "GET, HEAD") {
 		s.serve(w, r, name)
 	}
 }
 
 func (e endpoints) dialog(w http.ResponseWriter, r *http.Request) {
-	if allowMethods(w, r, "GET, HEAD") {
+	if e.allowMethods(w, r, "GET, HEAD") {
 		e.m.pages.dialog.serve(w, r)
 	}
 }
@@ -192,11 +192,11 @@ func (e endpoints) dialog(w http.ResponseWriter, r *http.Request) {
 // long as there is one.
 func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
 	if !e.m.pages.hasFrame() {
-		http.NotFound(w, r)
+		e.notFound(w, r)
 		return
 	}
 	setFrameHeader(w.Header())
-	if !allowMethods(w, r, "GET, HEAD") {
+	if !e.allowMethods(w, r, "GET, HEAD") {
 		return
 	}
 	status, refresh := http.StatusForbidden, time.Duration(0)
@@ -205,6 +205,8 @@ func (e endpoints) frame(w http.ResponseWriter, r *http.Request) {
 		if session, status = e.checkSession(w, r, true, 0); status != http.StatusUnauthorized {
 			refresh = session.idle / frameReloads
 		}
+	} else {
+		e.publishRefusal(r, ReasonOrigin)
 	}
 	writeFrame(w, status, refresh)
 }
@@ -255,11 +257,11 @@ func (e endpoints) leave(w http.ResponseWriter, r *http.Request) {
 // session. If ok is false it has answered.
 func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event Event, key string, ok bool) {
 	if e.m.cfg.Presence == PresenceOff {
-		http.NotFound(w, r)
+		e.notFound(w, r)
 		return event, "", false
 	}
 	w.Header()["Cache-Control"] = noStore
-	if !allowMethods(w, r, http.MethodPost) {
+	if !e.allowMethods(w, r, http.MethodPost) {
 		return event, "", false
 	}
 	form, ok := e.readForm(w, r)
@@ -270,21 +272,36 @@ func (e endpoints) readPresence(w http.ResponseWriter, r *http.Request) (event E
 		return event, "", true
 	}
 	if event, ok = e.m.cfg.Presence.parse(form); !ok {
-		http.Error(w, "tab must be 1 to 32 bytes of UTF-8", http.StatusBadRequest)
+		e.refuse(w, r, http.StatusBadRequest, ReasonBody, "tab must be 1 to 32 bytes of UTF-8")
 	}
 	return event, key, ok
 }
 
 // allowMethods answers 405 to a method that is not in the list.
-func allowMethods(w http.ResponseWriter, r *http.Request, methods string) bool {
+func (e endpoints) allowMethods(w http.ResponseWriter, r *http.Request, methods string) bool {
 	for method := range strings.SplitSeq(methods, ", ") {
 		if r.Method == method {
 			return true
 		}
 	}
 	w.Header().Set("Allow", methods)
-	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	e.refuse(w, r, http.StatusMethodNotAllowed, ReasonMethod, http.StatusText(http.StatusMethodNotAllowed))
 	return false
+}
+
+func (e endpoints) notFound(w http.ResponseWriter, r *http.Request) {
+	e.refuse(w, r, http.StatusNotFound, ReasonPath, "404 page not found")
+}
+
+// refuse answers a request that is refused.
+func (e endpoints) refuse(w http.ResponseWriter, r *http.Request, status int, reason Reason, text string) {
+	e.publishRefusal(r, reason)
+	http.Error(w, text, status)
+}
+
+func (e endpoints) publishRefusal(r *http.Request, reason Reason) {
+	s := &e.m.sessions
+	e.m.events.publish(Event{Kind: EventRefused, Request: r, Reason: reason}, s.key(s.token(r)))
 }
 
 // checkedSession is the result of checkSession.
@@ -312,16 +329,19 @@ func (e endpoints) checkSession(w http.ResponseWriter, r *http.Request, extend b
 	switch {
 	case token == "" || err != nil:
 	case extend:
-		if c.times, err = s.extend(r.Context(), c.key, c.idle-inactive, c.idle); err == nil && c.times.found && !s.writesCookies.Load() {
+		if c.times, err = s.extend(r, c.key, c.idle-inactive, c.idle); err == nil && c.times.found && !s.writesCookies.Load() {
 			err = s.resendCookie(w, r, token, c.times.deadline)
 		}
 	default:
-		c.times, err = s.peek(r.Context(), c.key)
+		c.times, err = s.peek(r, c.key)
 	}
 	switch {
 	case err != nil:
 		return c, e.unavailable(w, r, c.key, err)
-	case !c.times.found || !time.Now().Before(c.times.deadline):
+	case !c.times.found:
+		return c, e.gone(r, c.key)
+	case !time.Now().Before(c.times.deadline):
+		s.events.noteEnd(c.key, c.times.deadline)
 		return c, e.gone(r, c.key)
 	case extend:
 		e.m.events.publish(Event{Kind: EventPing, Request: r, Expiry: c.times.expiry, Deadline: c.times.deadline}, c.key)

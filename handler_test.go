@@ -401,7 +401,7 @@ func TestPayloadOfASessionThatEnds(t *testing.T) {
 			sm.Store = unreadableStore{sm.Store.(keepalive.Store), tt.err}
 			var last keepalive.EventKind
 			c.Handler = newManager(t, sm, keepalive.Config{
-				Observer: func(e keepalive.Event) { last = e.Kind },
+				Observer: sessionEvents(func(e keepalive.Event) { last = e.Kind }),
 				Payload:  func(context.Context, *http.Request) (any, error) { panic("called without a session") },
 			}).LoadAndSave(apptest.App(sm))
 			res := c.Ping()

@@ -73,6 +73,18 @@ func debugTo(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// sessionEvents passes on what happens to sessions: nothing of pages, and of the calls of
+// the store.
+func sessionEvents(observer func(keepalive.Event)) func(keepalive.Event) {
+	return func(e keepalive.Event) {
+		switch e.Kind {
+		case keepalive.EventInject, keepalive.EventSkip, keepalive.EventStore:
+		default:
+			observer(e)
+		}
+	}
+}
+
 // kinds returns the kinds of events.
 func kinds(events []keepalive.Event) (kinds []keepalive.EventKind) {
 	for _, e := range events {

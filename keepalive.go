@@ -39,8 +39,9 @@
 //
 // # Events
 //
-// [Config.Observer] receives an [Event] for each ping, touch, save and end of a
-// session, and for errors of the store. With [Config.Presence] it also receives
+// [Config.Observer] receives an [Event] for each start, ping, touch, save and end of a
+// session, for each page and call of the store, and for errors. The modules prometheus
+// and otel make metrics of them. With [Config.Presence] it also receives
 // where users are, which package presence turns into a list of who is online.
 // Sessions have a name in events and logs that does not reveal their token;
 // [Manager.SessionName] returns it for the session of a request.

@@ -169,7 +169,7 @@ func TestSessionName(t *testing.T) {
 		sm := newSessions()
 		sm.HashTokenInStore = hashed
 		var names, observed []string
-		km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { observed = append(observed, string(e.Kind)+" "+e.Session) }})
+		km := newManager(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { observed = append(observed, string(e.Kind)+" "+e.Session) })})
 		mux := apptest.App(sm)
 		mux.HandleFunc("/name", func(_ http.ResponseWriter, r *http.Request) { names = append(names, km.SessionName(r.Context())) })
 		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {

@@ -112,6 +112,23 @@ func (s *sessions) mayMerge(ctx context.Context, base, theirs []byte) (may, isSa
 	return their == mine || their == "" && loaded == "", mine == loaded, err
 }
 
+// currentUser returns the user of the session in ctx, for an event.
+func (s *sessions) currentUser(ctx context.Context) string {
+	if s.identify == nil || s.events.observer == nil {
+		return ""
+	}
+	return s.identify(ctx)
+}
+
+// loadedUser returns the user of the session that a request has loaded, for an event.
+func (s *sessions) loadedUser(c *sessionContext) string {
+	if s.identify == nil || s.events.observer == nil || c.token == "" {
+		return ""
+	}
+	user, _ := s.userOf(c, c.data) // "" for what can't be read
+	return user
+}
+
 // userOf returns what Config.Identify says of the session that data holds.
 func (s *sessions) userOf(ctx context.Context, data []byte) (string, error) {
 	c, err := s.fromData(ctx, "any", "", data) // scs makes an empty session without a token

@@ -39,7 +39,7 @@ type do = func(sm *scs.SessionManager, ctx context.Context)
 // begin and end, and then the first one do what it does.
 func runOverlap(t *testing.T, sm *scs.SessionManager, cfg keepalive.Config, values map[string]any, first, second do) *overlap {
 	o := &overlap{sm: sm}
-	cfg.Observer = func(e keepalive.Event) { o.events = append(o.events, e) }
+	cfg.Observer = sessionEvents(func(e keepalive.Event) { o.events = append(o.events, e) })
 	var meanwhile func()
 	km := newManager(t, sm, cfg)
 	mux := http.NewServeMux()
@@ -94,6 +94,7 @@ func renew(sm *scs.SessionManager, ctx context.Context) { _ = sm.RenewToken(ctx)
 func endAll(sm *scs.SessionManager, ctx context.Context) { _ = sm.Iterate(ctx, sm.Destroy) }
 
 const (
+	started  = keepalive.EventStart
 	save     = keepalive.EventSave
 	lost     = keepalive.EventLost
 	conflict = keepalive.EventConflict
@@ -133,14 +134,14 @@ func TestTwoWriters(t *testing.T) {
 		{name: "renewed there", first: put("a", "1"), second: renew, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{renewed, save, lost}},
 		{name: "renewed by both", first: all(renew, put("a", "1")), second: renew, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{renewed, save, lost}},
 		{name: "renewed here, changed there", first: all(renew, put("a", "1")), second: put("b", "2"), want: map[string]any{"a": "1", "b": "2"}, events: []keepalive.EventKind{save, renewed, save}},
-		{name: "a message after the end", first: all(destroy, put("message", "bye")), second: destroy, want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{ended, ended, save}},
-		{name: "renewed, then ended", first: all(renew, destroy, put("message", "bye")), second: put("c", "2"), want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{save, ended, save}},
-		{name: "renewed, then ended, then renewed", first: all(renew, destroy, renew, put("a", "1")), second: put("c", "2"), want: map[string]any{"a": "1"}, events: []keepalive.EventKind{save, ended, save}},
-		{name: "renewed, ended and renewed, ended there", first: all(renew, destroy, renew, put("a", "1")), second: destroy, want: map[string]any{"a": "1"}, events: []keepalive.EventKind{ended, ended, save}},
+		{name: "a message after the end", first: all(destroy, put("message", "bye")), second: destroy, want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{ended, ended, started, save}},
+		{name: "renewed, then ended", first: all(renew, destroy, put("message", "bye")), second: put("c", "2"), want: map[string]any{"message": "bye"}, events: []keepalive.EventKind{save, ended, started, save}},
+		{name: "renewed, then ended, then renewed", first: all(renew, destroy, renew, put("a", "1")), second: put("c", "2"), want: map[string]any{"a": "1"}, events: []keepalive.EventKind{save, ended, started, save}},
+		{name: "renewed, ended and renewed, ended there", first: all(renew, destroy, renew, put("a", "1")), second: destroy, want: map[string]any{"a": "1"}, events: []keepalive.EventKind{ended, ended, started, save}},
 		{name: "written twice", first: all(put("c", "1"), commit, func(sm *scs.SessionManager, ctx context.Context) { sm.Remove(ctx, "c") }), second: nothing, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{save}},
 		{name: "written twice, ended there", first: all(put("c", "1"), commit), second: destroy, events: []keepalive.EventKind{ended, lost}},
 		{name: "renewed and written, ended there", first: all(renew, commit), second: destroy, events: []keepalive.EventKind{ended, lost}},
-		{name: "a login after the end", first: all(destroy, renew, put("a", "old")), second: all(destroy, renew, put("a", "old")), want: map[string]any{"a": "old"}, events: []keepalive.EventKind{ended, save, ended, save}},
+		{name: "a login after the end", first: all(destroy, renew, put("a", "old")), second: all(destroy, renew, put("a", "old")), want: map[string]any{"a": "old"}, events: []keepalive.EventKind{ended, started, save, ended, started, save}},
 		{name: "ended everywhere but here", first: all(endAll, renew), second: nothing, want: map[string]any{"a": "old", "b": "old"}, events: []keepalive.EventKind{renewed, save}},
 		{name: "ended everywhere", first: all(endAll, put("a", "1")), second: nothing, events: []keepalive.EventKind{lost}},
 	}
@@ -191,7 +192,7 @@ func TestRenewalAfterLogout(t *testing.T) {
 	for _, end := range []do{destroy, renew} {
 		sm := newSessions()
 		var events []keepalive.Event
-		km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+		km := newManager(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })})
 		var owner apptest.Client
 		mux := http.NewServeMux()
 		mux.HandleFunc("/login", func(_ http.ResponseWriter, r *http.Request) { sm.Put(r.Context(), "user", "ann") })

@@ -58,7 +58,7 @@ func (m *Manager) LoadAndSave(next http.Handler) http.Handler {
 func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.Header().Add("Vary", "Cookie")
 	if m.isStateless(r) {
-		next.ServeHTTP(w, r.WithContext(m.marked(m.sessions.withoutSession(r.Context()))))
+		next.ServeHTTP(w, r.WithContext(m.marked(m.sessions.withoutSession(r.Context()), r)))
 		return
 	}
 	c, err := m.sessions.load(r)
@@ -67,7 +67,12 @@ func (m *Manager) loadAndSave(w http.ResponseWriter, r *http.Request, next http.
 		m.cfg.ErrorFunc(w, r, err)
 		return
 	}
-	r = r.WithContext(m.marked(c))
+	if c.token == "" {
+		if token := m.sessions.token(r); token != "" {
+			m.events.publish(Event{Kind: EventGone, Request: r}, m.sessions.key(token))
+		}
+	}
+	r = r.WithContext(m.marked(c, r))
 	res := &response{m: m, r: r, loaded: c}
 	res.passive = c.token != "" && m.cfg.Passive != nil && m.cfg.Passive(r)
 	if m.injects(w) { // an Inject outside
@@ -111,10 +116,11 @@ func (m *Manager) isStateless(r *http.Request) bool {
 // this Config.Path that runs further out.
 type contextMark string
 
-// marked returns c with a mark by which a second LoadAndSave or Inject further in
-// knows that one has run, also behind a writer that cannot be unwrapped.
-func (m *Manager) marked(c *sessionContext) context.Context {
-	c.mark, c.marked = m.mark, m
+// marked returns c, the context of r, with a mark by which a second LoadAndSave or
+// Inject further in knows that one has run, also behind a writer that cannot be
+// unwrapped.
+func (m *Manager) marked(c *sessionContext, r *http.Request) context.Context {
+	c.mark, c.marked, c.request = m.mark, m, r
 	return c
 }
 
@@ -155,6 +161,19 @@ type response struct {
 // otherWriter is the skip reason where a writer further out decides, and logs.
 const otherWriter = "another writer decides"
 
+// Other reasons of EventInject and EventSkip. Those that a response shows are in
+// internal/inject.
+const (
+	injectSession   = "session"
+	injectAnonymous = "Config.Anonymous"
+
+	skipPassive   = "Config.Passive"
+	skipConfig    = "the configuration, as was logged"
+	skipSkip      = "Config.Skip"
+	skipStateless = "Config.Stateless"
+	skipNoSession = "no session"
+)
+
 // serve runs next. isCopy reports whether res.r has already been copied.
 func (res *response) serve(w http.ResponseWriter, next http.Handler, isCopy bool) {
 	if res.skipReason == "" {
@@ -193,13 +212,13 @@ func (res *response) configuredSkip() string {
 	m, r := res.m, res.r
 	switch {
 	case res.passive && m.cfg.Mode != UserActive: // there the input of its user counts
-		return "Config.Passive"
+		return skipPassive
 	case m.pages.disabled:
-		return "the configuration, as was logged"
+		return skipConfig
 	case m.cfg.Skip != nil && m.cfg.Skip(r):
-		return "Config.Skip"
+		return skipSkip
 	case res.loaded == nil && m.isStateless(r):
-		return "Config.Stateless"
+		return skipStateless
 	}
 	return ""
 }
@@ -263,7 +282,7 @@ func (res *response) insertion(session sessionState) (*inject.Insertion, string)
 	case res.m.cfg.Anonymous:
 		return res.m.pages.anonymous, ""
 	}
-	return nil, "no session"
+	return nil, skipNoSession
 }
 
 // user returns the session's user, nil where that is not known.
@@ -285,25 +304,30 @@ func (res *response) user() *string {
 // Skipped implements inject.Hooks.
 func (res *response) Skipped(reason string) {
 	if res.skipReason != otherWriter {
-		res.tracePage(false, reason)
+		res.publishPage(EventSkip, reason)
 	}
 }
 
 // Inserted implements inject.Hooks.
 func (res *response) Inserted(h http.Header, nonce string) {
 	if res.session.hasSession {
-		res.tracePage(true, "session")
+		res.publishPage(EventInject, injectSession)
 	} else {
-		res.tracePage(true, "Config.Anonymous")
+		res.publishPage(EventInject, injectAnonymous)
 	}
 	res.checkPolicy(h, nonce)
 	res.checkCompression(h)
 	res.checkReach()
 }
 
-func (res *response) tracePage(script bool, reason string) {
-	if e := &res.m.events; e.tracing(res.r) {
-		e.trace(res.r, "page", "script", script, "reason", reason)
+// publishPage logs and publishes what has become of a response that may be a page.
+func (res *response) publishPage(kind EventKind, reason string) {
+	e, s := &res.m.events, &res.m.sessions
+	if e.tracing(res.r) {
+		e.trace(res.r, "page", "script", kind == EventInject, "reason", reason)
+	}
+	if e.observer != nil {
+		e.observer(Event{Kind: kind, Request: res.r, Session: e.sessionName(s.key(s.token(res.r))), Reason: Reason(reason)})
 	}
 }
 

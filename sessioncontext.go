@@ -17,7 +17,8 @@ import (
 type sessionContext struct {
 	context.Context // of the request
 	sessions        *sessions
-	mark, marked    any // a key of the context and its value
+	request         *http.Request // without the session
+	mark, marked    any           // a key of the context and its value
 
 	// What follows is of the session that was loaded, and zero where there is none.
 
@@ -26,9 +27,9 @@ type sessionContext struct {
 	deadline   time.Time
 
 	once   sync.Once
+	opened atomic.Bool     // inner is set
 	inner  context.Context // with the session of scs
 	err    error
-	opened atomic.Bool // inner is set
 
 	taken atomic.Pointer[takenSession]
 	fate  atomic.Int32
@@ -151,24 +152,25 @@ func (s *sessions) withoutSession(ctx context.Context) *sessionContext {
 
 // load reads the request's session into a context.
 func (s *sessions) load(r *http.Request) (*sessionContext, error) {
-	return s.loadToken(r.Context(), s.token(r))
+	return s.loadToken(r, s.token(r))
 }
 
 // loadToken reads a session into a context. Its token is "" when there is none, or
 // when it is past its deadline: a store may keep it longer than that, as goredisstore
 // does with one that was written too late.
-func (s *sessions) loadToken(ctx context.Context, token string) (*sessionContext, error) {
-	none := s.withoutSession(ctx)
+func (s *sessions) loadToken(r *http.Request, token string) (*sessionContext, error) {
+	none := s.withoutSession(r.Context())
 	if token == "" {
 		return none, nil
 	}
 	key := s.key(token)
-	data, found, err := find(ctx, s.store, key)
+	data, found, err := s.find(r, key)
 	if err != nil || !found {
 		return none, err
 	}
-	c, err := s.fromData(ctx, token, key, data)
+	c, err := s.fromData(r.Context(), token, key, data)
 	if err == nil && !time.Now().Before(c.deadline) {
+		s.events.noteEnd(key, c.deadline)
 		c = none
 	}
 	return c, err
@@ -186,6 +188,14 @@ func (s *sessions) fromData(ctx context.Context, token, key string, data []byte)
 		c.deadline = s.manager.Deadline(c.inner)
 	}
 	return c, err
+}
+
+// find reads a session's data for a request.
+func (s *sessions) find(r *http.Request, key string) (data []byte, found bool, err error) {
+	start := s.events.startCall()
+	data, found, err = find(r.Context(), s.store, key)
+	s.events.endCall(r, key, "find", start, err)
+	return data, found, err
 }
 
 // find reads a session's data from a store.

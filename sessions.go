@@ -344,7 +344,7 @@ func (s *sessions) save(w http.ResponseWriter, r *http.Request, c *sessionContex
 	case status == scs.Destroyed:
 		s.manager.WriteSessionCookie(r.Context(), w, "", time.Time{})
 		// Of a session that has ended before, the cookie still has the name.
-		s.events.publish(Event{Kind: EventDestroy, Request: r}, s.key(cmp.Or(c.token, s.token(r))))
+		s.events.publish(Event{Kind: EventDestroy, Request: r, User: s.loadedUser(c)}, s.key(cmp.Or(c.token, s.token(r))))
 		return sessionState{}, nil
 	case status == scs.Unmodified && c.token == "":
 		return sessionState{}, nil
@@ -392,7 +392,9 @@ func (s *sessions) touch(r *http.Request, c *sessionContext, idle time.Duration)
 		}
 		return times
 	}
+	start := s.events.startCall()
 	expiry, found, err := s.store.Touch(r.Context(), key, idle, s.deadline)
+	s.events.endCall(c.request, key, "touch", start, err)
 	switch {
 	case err != nil:
 		s.hints.forget(key)
@@ -423,7 +425,7 @@ var noStore = []string{"no-store"}
 // resendCookie writes the cookie of a session that was extended, if it is one
 // that outlives the browser. That may be a value of the session itself.
 func (s *sessions) resendCookie(w http.ResponseWriter, r *http.Request, token string, deadline time.Time) error {
-	c, err := s.loadToken(r.Context(), token)
+	c, err := s.loadToken(r, token)
 	if err != nil || !s.manager.Cookie.Persist && !s.manager.GetBool(c, "__rememberMe") {
 		return err
 	}

@@ -258,7 +258,7 @@ func TestSaveThatHangsEnds(t *testing.T) {
 		sm := newSessions()
 		store := &hangUpStore{MemStore: memstore.NewWithCleanupInterval(0)}
 		sm.Store = store
-		c := newClient(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+		c := newClient(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })})
 		c.Get("/login")
 		events = nil
 		ctx, cancel := context.WithCancel(t.Context())
@@ -401,7 +401,7 @@ func (s immortalStore) Expiry(context.Context, string) (time.Time, bool, error) 
 func TestLogoutWithAMessage(t *testing.T) {
 	sm := newSessions()
 	var events []keepalive.Event
-	km := newManager(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+	km := newManager(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })})
 	app := apptest.App(sm)
 	app.HandleFunc("/goodbye", func(_ http.ResponseWriter, r *http.Request) {
 		require.NoError(t, sm.Destroy(r.Context()))
@@ -412,10 +412,8 @@ func TestLogoutWithAMessage(t *testing.T) {
 	old := events[len(events)-1].Session
 	events = nil
 	c.Get("/goodbye")
-	require.Len(t, events, 2)
-	require.Equal(t, keepalive.EventDestroy, events[0].Kind)
+	require.Equal(t, []keepalive.EventKind{keepalive.EventDestroy, keepalive.EventStart, keepalive.EventSave}, kinds(events))
 	require.Equal(t, old, events[0].Session)
-	require.Equal(t, keepalive.EventSave, events[1].Kind)
 	require.NotEqual(t, old, events[1].Session)
 }
 
@@ -424,12 +422,12 @@ func TestLogoutWithAMessage(t *testing.T) {
 func TestLogoutOfAnEndedSession(t *testing.T) {
 	var events []keepalive.Event
 	sm := newSessions()
-	c := newClient(t, sm, keepalive.Config{Observer: func(e keepalive.Event) { events = append(events, e) }})
+	c := newClient(t, sm, keepalive.Config{Observer: sessionEvents(func(e keepalive.Event) { events = append(events, e) })})
 	c.Get("/login")
 	name := events[len(events)-1].Session
 	require.NoError(t, sm.Store.Delete(c.Token))
 	events = nil
 	c.Get("/logout")
-	require.Equal(t, []keepalive.EventKind{keepalive.EventDestroy}, kinds(events))
-	require.Equal(t, name, events[0].Session)
+	require.Equal(t, []keepalive.EventKind{keepalive.EventGone, keepalive.EventDestroy}, kinds(events))
+	require.Equal(t, name, events[1].Session)
 }

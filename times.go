@@ -2,6 +2,7 @@ package keepalive
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -38,11 +39,12 @@ type fullToucher interface {
 }
 
 // extend touches a session whose idle timeout is full, for idle from now.
-func (s *sessions) extend(ctx context.Context, key string, idle, full time.Duration) (times sessionTimes, err error) {
+func (s *sessions) extend(r *http.Request, key string, idle, full time.Duration) (times sessionTimes, err error) {
 	readDeadline := func(data []byte) (t time.Time, err error) {
 		times.deadline, err = s.deadline(data)
 		return times.deadline, err
 	}
+	ctx, start := r.Context(), s.events.startCall()
 	switch store := s.store.(type) {
 	case deadlineStore:
 		times.expiry, times.deadline, times.found, err = store.TouchDeadline(ctx, key, idle, s.deadline)
@@ -51,6 +53,7 @@ func (s *sessions) extend(ctx context.Context, key string, idle, full time.Durat
 	default:
 		times.expiry, times.found, err = s.store.Touch(ctx, key, idle, readDeadline)
 	}
+	s.events.endCall(r, key, "touch", start, err)
 	if err != nil || !times.found {
 		return times, err
 	}
@@ -58,25 +61,28 @@ func (s *sessions) extend(ctx context.Context, key string, idle, full time.Durat
 		s.hints.note(key, times.expiry, full)
 	}
 	if times.deadline.IsZero() { // the store remembered it
-		return s.readDeadline(ctx, key, times)
+		return s.readDeadline(r, key, times)
 	}
 	return times, nil
 }
 
 // peek reads when a session ends, and extends nothing.
-func (s *sessions) peek(ctx context.Context, key string) (times sessionTimes, err error) {
+func (s *sessions) peek(r *http.Request, key string) (times sessionTimes, err error) {
 	if _, ok := s.store.(deadlineStore); ok {
-		return s.extend(ctx, key, noExtension, 0)
+		return s.extend(r, key, noExtension, 0)
 	}
-	if times.expiry, times.found, err = s.store.Expiry(ctx, key); err != nil || !times.found {
+	start := s.events.startCall()
+	times.expiry, times.found, err = s.store.Expiry(r.Context(), key)
+	s.events.endCall(r, key, "expiry", start, err)
+	if err != nil || !times.found {
 		return times, err
 	}
-	return s.readDeadline(ctx, key, times)
+	return s.readDeadline(r, key, times)
 }
 
 // readDeadline adds the deadline to times, from the session's data.
-func (s *sessions) readDeadline(ctx context.Context, key string, times sessionTimes) (sessionTimes, error) {
-	data, found, err := find(ctx, s.store, key)
+func (s *sessions) readDeadline(r *http.Request, key string, times sessionTimes) (sessionTimes, error) {
+	data, found, err := s.find(r, key)
 	if times.found = found; err == nil && found {
 		times.deadline, err = s.deadline(data)
 	}

@@ -152,9 +152,9 @@ func TestUserStamp(t *testing.T) {
 	require.Contains(t, user, ` data-user="`+ann+`"></script>`, "as the handler left it")
 	require.Contains(t, user, ` data-blank="1"`)
 	require.Contains(t, body(t, c.Get("/renew")), ` data-user="`+ann+`"></script>`, "the same user")
-	require.Equal(t, 3, calls, "once for each page")
+	require.Equal(t, 6, calls, "once for each page, and for the events of each write")
 	c.Get("/json")
-	require.Equal(t, 3, calls, "no page")
+	require.Equal(t, 6, calls, "no page")
 	require.Equal(t, http.StatusNoContent, c.Do(http.MethodPost, "/keepalive/here", t.Context(), "tab=1&page=/").StatusCode)
 	require.Equal(t, []string{"ann"}, here)
 

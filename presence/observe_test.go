@@ -113,6 +113,11 @@ func TestEventKinds(t *testing.T) {
 		{kind: keepalive.EventSave, want: "ann:/a bob:/a"},
 		{kind: keepalive.EventLost, want: "ann:/a bob:/a"},
 		{kind: keepalive.EventError, want: "ann:/a bob:/a"},
+		{kind: keepalive.EventStart, want: "ann:/a bob:/a"},
+		{kind: keepalive.EventRefused, want: "ann:/a bob:/a"},
+		{kind: keepalive.EventInject, want: "ann:/a bob:/a"},
+		{kind: keepalive.EventSkip, want: "ann:/a bob:/a"},
+		{kind: keepalive.EventStore, want: "ann:/a bob:/a"},
 		{kind: keepalive.EventHere, want: "ann:/a,/b bob:/a"},
 		{kind: keepalive.EventLeave, want: "ann:/a bob:/a"}, // of a tab that is not known
 		{kind: keepalive.EventDestroy, want: "bob:/a"},

@@ -35,6 +35,8 @@ var imports = map[string]string{
 	"csrf":          "github.com/gorilla/csrf",
 	"httputil":      "net/http/httputil",
 	"nosurf":        "github.com/justinas/nosurf",
+	"otel":          "github.com/seed4a306b22/keepalive/otel",
+	"prometheus":    "github.com/seed4a306b22/keepalive/prometheus",
 	"websocket":     "github.com/coder/websocket",
 	"keepalive":     "github.com/seed4a306b22/keepalive",
 	"goredisstore":  "github.com/seed4a306b22/keepalive/goredisstore",

@@ -10,6 +10,23 @@ import (
 // not receive it.
 const notPage = "not HTML"
 
+// Skip reasons that the header shows.
+const (
+	badStatus      = "status"
+	encoded        = "Content-Encoding: compress outside"
+	untypedEncoded = "no Content-Type, but encoded"
+	manyTypes      = "not one Content-Type"
+	badCharset     = "Content-Type: its charset is not like ASCII, or it can't be read"
+	noTransform    = "Cache-Control: no-transform"
+	attachment     = "Content-Disposition: attachment"
+	contentRange   = "Content-Range"
+	digest         = "digest"
+)
+
+// SkipReasons are all reasons of this package.
+var SkipReasons = [...]string{badStatus, encoded, untypedEncoded, manyTypes, badCharset, noTransform, attachment, contentRange, digest,
+	notWhole, noBody, sniffedOut}
+
 // cannotInject returns the reason why the response cannot be changed, by its
 // type, status and header, or "" if it may be a page.
 func (w *Writer) cannotInject() string {
@@ -18,7 +35,7 @@ func (w *Writer) cannotInject() string {
 		return reason
 	}
 	if !isPageStatus(w.code) {
-		return "status"
+		return badStatus
 	}
 	w.fields = fieldsIn(h)
 	if w.fields&restrictions == 0 {
@@ -26,7 +43,7 @@ func (w *Writer) cannotInject() string {
 	}
 	for _, coding := range w.pageCoding(h) {
 		if coding != "" && !strings.EqualFold(strings.TrimSpace(coding), "identity") {
-			return "Content-Encoding: compress outside"
+			return encoded
 		}
 	}
 	return checkHeader(h)
@@ -75,16 +92,16 @@ func (w *Writer) checkType(h http.Header) (reason string) {
 	types, named := h["Content-Type"]
 	switch {
 	case !named && (w.pageCoding(h) != nil || h["Transfer-Encoding"] != nil):
-		return "no Content-Type, but encoded" // net/http does not sniff it then
+		return untypedEncoded // net/http does not sniff it then
 	case !named:
 		w.sniff = true
 		return ""
 	case len(types) != 1:
-		return "not one Content-Type"
+		return manyTypes
 	case isHTML(types[0]):
 		return ""
 	case namesHTML(types[0]):
-		return "Content-Type: its charset is not like ASCII, or it can't be read"
+		return badCharset
 	}
 	return notPage
 }
@@ -105,21 +122,21 @@ func isPageStatus(code int) bool {
 func checkHeader(h http.Header) (reason string) {
 	for _, v := range h["Cache-Control"] {
 		if hasToken(v, "no-transform") { // RFC 9111 section 5.2.2.6
-			return "Cache-Control: no-transform"
+			return noTransform
 		}
 	}
 	for _, v := range h["Content-Disposition"] {
 		disposition, _, _ := strings.Cut(v, ";")
 		if strings.EqualFold(strings.TrimSpace(disposition), "attachment") {
-			return "Content-Disposition: attachment"
+			return attachment
 		}
 	}
 	if h["Content-Range"] != nil {
-		return "Content-Range"
+		return contentRange
 	}
 	// RFC 9530, RFC 3230, RFC 1864: the digest of the page as it was.
 	if h["Content-Digest"] != nil || h["Repr-Digest"] != nil || h["Digest"] != nil || h["Content-Md5"] != nil {
-		return "digest"
+		return digest
 	}
 	return ""
 }

@@ -99,6 +99,9 @@ func TestHooksAreCalled(t *testing.T) {
 				wrapRecorded(hooks, tt.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(tt.method, "/", nil))
 			}()
 			require.Equal(t, tt.want, strings.Join(hooks.calls, ", "))
+			if _, reason, found := strings.Cut(tt.want, "Skipped "); found && !tt.nothing {
+				require.Contains(t, inject.SkipReasons, reason)
+			}
 		})
 	}
 }
