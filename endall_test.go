@@ -42,7 +42,7 @@ func TestEndAll(t *testing.T) {
 					users = append(users, sm.GetString(e.Request.Context(), "user"))
 					require.Empty(t, e.Request.URL.Path+e.Request.Header.Get("X")+e.Request.UserAgent())
 				}
-			}, Logger: debugTo(t.Output())})
+			}, Logger: debugTo(t.Output()), Salt: "salt of this test", Identify: func(ctx context.Context) string { return sm.GetString(ctx, "user") }})
 			h := km.LoadAndSave(apptest.App(sm))
 			first, second, bob := signIn(t, h, sm, "ann"), signIn(t, h, sm, "ann"), signIn(t, h, sm, "bob")
 
@@ -56,6 +56,8 @@ func TestEndAll(t *testing.T) {
 			require.Equal(t, []string{"ann", "ann"}, users, "observers can read the session")
 			for _, e := range events {
 				require.Equal(t, "ann", names[e.Session], "SessionName is the name in events")
+				require.Equal(t, "ann", e.User)
+				require.Equal(t, keepalive.ReasonLogout, e.Reason)
 			}
 			require.Equal(t, http.StatusUnauthorized, first.Ping().StatusCode)
 			require.Equal(t, http.StatusUnauthorized, second.Ping().StatusCode)
