@@ -123,10 +123,18 @@ func TestStalledBody(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					sm := newSessions()
 					var noted []time.Duration
-					h := newManager(t, sm, keepalive.Config{Payload: func(ctx context.Context, _ *http.Request) (any, error) {
-						time.Sleep(time.Minute) // longer than a body may take
-						return nil, ctx.Err()
-					}}).LoadAndSave(apptest.App(sm))
+					var refused []keepalive.Reason
+					h := newManager(t, sm, keepalive.Config{
+						Payload: func(ctx context.Context, _ *http.Request) (any, error) {
+							time.Sleep(time.Minute) // longer than a body may take
+							return nil, ctx.Err()
+						},
+						Observer: func(e keepalive.Event) {
+							if e.Kind == keepalive.EventRefused {
+								refused = append(refused, e.Reason)
+							}
+						},
+					}).LoadAndSave(apptest.App(sm))
 					protocols := new(http.Protocols)
 					protocols.SetHTTP1(version == 1)
 					protocols.SetUnencryptedHTTP2(version == 2)
@@ -166,6 +174,7 @@ func TestStalledBody(t *testing.T) {
 					if tt.status == http.StatusRequestTimeout {
 						require.Equal(t, 10*time.Second, time.Since(start))
 						require.Equal(t, "Request Timeout\n", string(answer))
+						require.Equal(t, []keepalive.Reason{keepalive.ReasonTimeout}, refused)
 						require.Equal(t, version == 1, res.Close)
 						return
 					}

@@ -166,7 +166,7 @@ type Event struct {
 	// User is what Config.Identify returns, for EventHere, and for EventStart,
 	// EventSave, EventRenew, EventConflict and EventLost, with the session as the request
 	// left it. For EventDestroy it is the user of the session that has ended.
-	// EventGone has none; EventStart with the same Session has.
+	// EventGone has none; the start and the writes of the same Session have.
 	User string
 
 	// Reason says why, for EventGone, EventDestroy, EventRefused, EventInject and

