@@ -84,7 +84,9 @@ func (d driver) Exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (d driver) Row(ctx context.Context, query string, args ...any) (r pgtouch.Row, found bool, err error) {
-	err = touch.Retry(ctx, func() error { return d.pool.QueryRow(ctx, query, args...).Scan(r.Columns()...) }, pgtouch.IsConflict)
+	err = touch.Retry(ctx, func() error {
+		return d.pool.QueryRow(ctx, query, args...).Scan(&r.Expiry, &r.Data, nil)
+	}, pgtouch.IsConflict)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, false, nil
 	}

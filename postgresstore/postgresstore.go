@@ -119,7 +119,7 @@ func (d driver) Row(ctx context.Context, query string, args ...any) (pgtouch.Row
 
 func readRow(rows *sql.Rows, err error) (r pgtouch.Row, _ error) {
 	if err == nil {
-		err = touch.ReadRow(rows, r.Columns())
+		err = touch.ReadRow(rows, []any{&r.Expiry, &r.Data, new(any)})
 	}
 	return r, err
 }

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,7 +120,7 @@ func (f *fleet) benchmark(b *testing.B, back backend) {
 	b.ReportMetric(second/float64(runtime.NumCPU()), "pings/s/core")
 	b.ReportMetric(float64(f.heap)/float64(len(f.cookies)), "heap-B/session")
 	reportTraffic(b, &f.counter, trips, out, in)
-	if strings.HasPrefix(back.name, "PostgreSQL") {
+	if back.name == "PostgreSQL" {
 		b.ReportMetric(float64(wal()-log)/float64(b.N), "WAL-B/op")
 	}
 }
@@ -146,7 +145,7 @@ func newRecord(tb testing.TB, i int) record {
 // newInserter returns a function that stores sessions faster than the stores would.
 func newInserter(tb testing.TB, back backend) func([]record) {
 	ctx := context.Background()
-	if strings.HasPrefix(back.name, "PostgreSQL") {
+	if back.name == "PostgreSQL" {
 		pool := pgxPool(tb, back.server, via{})
 		return func(sessions []record) {
 			_, err := pool.CopyFrom(ctx, pgx.Identifier{"sessions"}, []string{"token", "data", "expiry"},

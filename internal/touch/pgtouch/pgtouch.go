@@ -19,7 +19,7 @@ import (
 type Driver interface {
 	// Exec returns how many rows a statement has changed.
 	Exec(ctx context.Context, query string, args ...any) (n int64, err error)
-	// Row reads the only row, into Row.Columns. found is false if there is none.
+	// Row reads the only row. found is false if there is none.
 	Row(ctx context.Context, query string, args ...any) (r Row, found bool, err error)
 	// Take is Row for a statement that finds nothing where it has been carried out
 	// before: if its answer got lost, it must not return found=false without an error.
@@ -28,15 +28,12 @@ type Driver interface {
 	All(ctx context.Context, query string) (map[string][]byte, error)
 }
 
-// Row is what a statement returns of a session.
+// Row is what a statement returns of a session, in its first two columns. The third
+// means nothing.
 type Row struct {
 	Expiry time.Time
 	Data   []byte // or the part that was asked for
 }
-
-// Columns returns where to scan a row: each statement returns three columns, the
-// last of which means nothing.
-func (r *Row) Columns() []any { return []any{&r.Expiry, &r.Data, new(any)} }
 
 // IsConflict reports whether the server has undone a statement because of another
 // one: to resolve a deadlock, or with an isolation level above the default.

@@ -54,12 +54,11 @@ func newScript(source string) script { return script{source, digest([]byte(sourc
 
 // run runs a script on a session. Its answer may be nil.
 func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (any, error) {
-	call := func(command, text string) (any, error) {
-		return s.client.Do(ctx, append([]any{command, text, 1, s.prefix + key}, args...)...)
-	}
-	answer, err := call("EVALSHA", sc.digest)
+	command := append([]any{"EVALSHA", sc.digest, 1, s.prefix + key}, args...)
+	answer, err := s.client.Do(ctx, command...)
 	if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-		answer, err = call("EVAL", sc.source)
+		command[0], command[1] = "EVAL", sc.source
+		answer, err = s.client.Do(ctx, command...)
 	}
 	return answer, err
 }
