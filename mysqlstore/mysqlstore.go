@@ -377,7 +377,7 @@ func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 func (s *MySQLStore) Check(ctx context.Context) error {
 	var collation string
 	// MAX gives a row for an empty table too, and reads one entry of the index.
-	if err := s.cleanup.QueryRowContext(ctx, `SELECT COLLATION(MAX(token)) FROM sessions`).Scan(&collation); err != nil {
+	if err := s.cleanup.DB.QueryRowContext(ctx, `SELECT COLLATION(MAX(token)) FROM sessions`).Scan(&collation); err != nil {
 		return fmt.Errorf("mysqlstore: the table's collation: %w", err)
 	}
 	if strings.HasSuffix(collation, "_ci") {

@@ -133,7 +133,8 @@ func found(r pgtouch.Row, err error) (pgtouch.Row, bool, error) {
 
 // Take makes the call with one connection: database/sql would repeat it with another
 // one, and lib/pq lets it do so also when the answer got lost. The session has gone
-// then. So the second time tells something only if it finds the session.
+// then. So the second time tells something only if it finds the session. It takes
+// three round trips.
 func (d driver) Take(ctx context.Context, query string, args ...any) (pgtouch.Row, bool, error) {
 	return found(touch.RunWithContext(ctx, func(ctx context.Context) (pgtouch.Row, error) {
 		r, err := d.once(ctx, query, args...)
@@ -152,8 +153,13 @@ func (d driver) once(ctx context.Context, query string, args ...any) (r pgtouch.
 		return r, err
 	}
 	defer conn.Close()
+	stmt, err := conn.PrepareContext(ctx, query) // PgBouncer keeps only those that have a name apart
+	if err != nil {
+		return r, err
+	}
+	defer stmt.Close()
 	err = touch.Retry(ctx, func() error {
-		r, err = readRow(conn.QueryContext(ctx, query, args...))
+		r, err = readRow(stmt.QueryContext(ctx, args...))
 		return err
 	}, pgtouch.IsConflict)
 	return r, err
