@@ -42,8 +42,9 @@ import (
 
 type store = pgtouch.Store
 
-// PostgresStore is a keepalive.Store, with all of its optional methods, an
-// scs.CtxStore and an scs.IterableCtxStore. It is safe for concurrent use.
+// PostgresStore is a keepalive.Store, with the optional methods Swap, Take and
+// TouchDeadline, an scs.CtxStore and an scs.IterableCtxStore. It is safe for
+// concurrent use.
 //
 // A touch takes one round trip. Of sessions that another codec than scs.GobCodec has
 // written it takes two, and of those of another program, or of another version of

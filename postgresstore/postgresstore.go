@@ -153,7 +153,7 @@ func (d driver) once(ctx context.Context, query string, args ...any) (r pgtouch.
 		return r, err
 	}
 	defer conn.Close()
-	stmt, err := conn.PrepareContext(ctx, query) // PgBouncer keeps only those that have a name apart
+	stmt, err := conn.PrepareContext(ctx, query) // with a name, by which PgBouncer finds it again
 	if err != nil {
 		return r, err
 	}

@@ -9,8 +9,7 @@
 //
 // It needs Redis 6.2, or a server that speaks its protocol, as goredisstore does,
 // whose package comment tells what the server's user must be allowed. redigo knows no
-// clusters. The connections must support contexts: those of redigo do, from version
-// 1.8.9 on.
+// clusters. The pool's connections must support contexts, as redigo's own do.
 //
 // A call ends with its context, also while a server hangs. One whose connection fails
 // is made again, at most three times, as a pool may have several connections to a
