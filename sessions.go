@@ -157,7 +157,7 @@ var (
 	// embeddedStores are those that no other process can write to.
 	embeddedStores = []string{"memstore", "boltstore", "badgerstore", "buntdbstore", "leveldbstore"}
 	// replacedStores have a module of the same name here, which New names.
-	replacedStores = []string{"goredisstore", "pgxstore", "mysqlstore", "sqlite3store"}
+	replacedStores = []string{"goredisstore", "redisstore", "pgxstore", "postgresstore", "mysqlstore", "sqlite3store"}
 )
 
 // installStore makes the session manager's store a Store. New calls it, and again

@@ -1,7 +1,6 @@
 // Package mysqlstore keeps scs sessions in MySQL or MariaDB so that keepalive
 // can extend them safely from any number of processes. It takes the place of
-// scs's package of the same name, and embeds its store: the same table, so only
-// the import changes.
+// scs's package of the same name: the same table, so only the import changes.
 //
 //	sessionManager.Store = mysqlstore.New(db)
 //
@@ -48,9 +47,12 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/touch"
 )
 
+type plain = touch.Plain
+
 // MySQLStore is a keepalive.Store. It is safe for concurrent use.
 type MySQLStore struct {
-	*scsstore.MySQLStore
+	plain
+	cleanup *scsstore.MySQLStore
 	stmts   *touch.Statements
 	toucher *touch.Toucher
 	// lacksReturning is set when the server has refused DELETE ... RETURNING: MySQL.
@@ -67,13 +69,14 @@ func New(db *sql.DB) *MySQLStore {
 // NewWithCleanupInterval returns a store that removes expired sessions at
 // another interval, or never when it is 0.
 func NewWithCleanupInterval(db *sql.DB, cleanupInterval time.Duration) *MySQLStore {
-	s := &MySQLStore{
-		MySQLStore: scsstore.NewWithCleanupInterval(db, cleanupInterval),
-		stmts:      touch.NewStatements(db),
-	}
+	s := &MySQLStore{cleanup: scsstore.NewWithCleanupInterval(db, cleanupInterval), stmts: touch.NewStatements(db)}
+	s.plain = touch.Plain{Store: s}
 	s.toucher = touch.New(touch.Storage{Extend: s.extend, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
 	return s
 }
+
+// StopCleanup ends the removal of expired sessions. It may be called once.
+func (s *MySQLStore) StopCleanup() { s.cleanup.StopCleanup() }
 
 // run prepares a statement, once, and runs it: again if the server has undone it
 // to resolve a deadlock.
@@ -360,27 +363,12 @@ func digest(data []byte) string {
 
 // AllCtx returns the data of all live sessions by their tokens.
 func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	all := make(map[string][]byte)
-	err := s.run(ctx, allSQL, func(stmt *sql.Stmt) error {
-		rows, err := stmt.QueryContext(ctx)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var token string
-			var data []byte
-			if err := rows.Scan(&token, &data); err != nil {
-				return err
-			}
-			all[token] = data
-		}
-		return rows.Err()
+	var all map[string][]byte
+	err := s.run(ctx, allSQL, func(stmt *sql.Stmt) (err error) {
+		all, err = touch.QueryAll(ctx, stmt)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
+	return all, err
 }
 
 // Check returns an error if the table takes tokens that differ only in case for
@@ -389,31 +377,11 @@ func (s *MySQLStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 func (s *MySQLStore) Check(ctx context.Context) error {
 	var collation string
 	// MAX gives a row for an empty table too, and reads one entry of the index.
-	if err := s.DB.QueryRowContext(ctx, `SELECT COLLATION(MAX(token)) FROM sessions`).Scan(&collation); err != nil {
+	if err := s.cleanup.DB.QueryRowContext(ctx, `SELECT COLLATION(MAX(token)) FROM sessions`).Scan(&collation); err != nil {
 		return fmt.Errorf("mysqlstore: the table's collation: %w", err)
 	}
 	if strings.HasSuffix(collation, "_ci") {
 		return fmt.Errorf("mysqlstore: the column token has the collation %s, which ignores case, so that one session has many names; run ALTER TABLE sessions MODIFY token CHAR(43) COLLATE ascii_bin NOT NULL", collation)
 	}
 	return nil
-}
-
-// Find is FindCtx without a context.
-func (s *MySQLStore) Find(token string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), token)
-}
-
-// Commit is CommitCtx without a context.
-func (s *MySQLStore) Commit(token string, data []byte, expiry time.Time) error {
-	return s.CommitCtx(context.Background(), token, data, expiry)
-}
-
-// Delete is DeleteCtx without a context.
-func (s *MySQLStore) Delete(token string) error {
-	return s.DeleteCtx(context.Background(), token)
-}
-
-// All is AllCtx without a context.
-func (s *MySQLStore) All() (map[string][]byte, error) {
-	return s.AllCtx(context.Background())
 }

@@ -1,7 +1,6 @@
 // Package sqlite3store keeps scs sessions in SQLite so that keepalive can extend
 // them safely, from several processes too. It takes the place of scs's package
-// of the same name, and embeds its store: the same table, so only the import
-// changes.
+// of the same name: the same table, so only the import changes.
 //
 //	sessionManager.Store = sqlite3store.New(db)
 //
@@ -22,7 +21,6 @@
 package sqlite3store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -39,9 +37,12 @@ import (
 // sessions are removed.
 type Config = scsstore.Config
 
+type plain = touch.Plain
+
 // SQLite3Store is a keepalive.Store. It is safe for concurrent use.
 type SQLite3Store struct {
-	*scsstore.SQLite3Store
+	plain
+	cleanup   *scsstore.SQLite3Store
 	stmts     *touch.Statements
 	table     string
 	extendSQL string
@@ -68,12 +69,16 @@ func NewWithConfig(db *sql.DB, config Config) *SQLite3Store {
 	if config.TableName == "" {
 		config.TableName = "sessions"
 	}
-	s := &SQLite3Store{SQLite3Store: scsstore.NewWithConfig(db, config), stmts: touch.NewStatements(db), table: config.TableName}
+	s := &SQLite3Store{cleanup: scsstore.NewWithConfig(db, config), stmts: touch.NewStatements(db), table: config.TableName}
+	s.plain = touch.Plain{Store: s}
 	before, after := touch.GobHead()
 	s.extendSQL = newExtendSQL(s.table, before, after)
 	s.toucher = touch.New(touch.Storage{Extend: s.extend, Find: s.FindCtx, Digest: digest, Peek: s.peek, Move: s.move})
 	return s
 }
+
+// StopCleanup ends the removal of expired sessions. It may be called once.
+func (s *SQLite3Store) StopCleanup() { s.cleanup.StopCleanup() }
 
 // lockTimeout is how long a call waits for a lock.
 const lockTimeout = 5 * time.Second
@@ -129,17 +134,10 @@ func (s *SQLite3Store) row(ctx context.Context, query string, args ...any) (r re
 		if err != nil {
 			return r, err
 		}
-		defer rows.Close()
-		if !rows.Next() {
-			return r, cmp.Or(rows.Err(), sql.ErrNoRows)
-		}
 		var expiry float64
-		if err := rows.Scan(&expiry, &r.data); err != nil {
-			return r, err
-		}
+		err = touch.ReadRow(rows, []any{&expiry, &r.data})
 		r.expiry = fromJulian(expiry)
-		rows.Next() // to the end, where an UPDATE commits
-		return r, rows.Err()
+		return r, err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return record{}, false, nil
@@ -303,43 +301,5 @@ func digest(data []byte) string { return string(data) }
 
 // AllCtx returns the data of all live sessions by their tokens.
 func (s *SQLite3Store) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	return run(ctx, s, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`, queryAll)
-}
-
-func queryAll(ctx context.Context, stmt *sql.Stmt) (map[string][]byte, error) {
-	rows, err := stmt.QueryContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	all := make(map[string][]byte)
-	for rows.Next() {
-		var token string
-		var data []byte
-		if err := rows.Scan(&token, &data); err != nil {
-			return nil, err
-		}
-		all[token] = data
-	}
-	return all, rows.Err()
-}
-
-// Find is FindCtx without a context.
-func (s *SQLite3Store) Find(token string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), token)
-}
-
-// Commit is CommitCtx without a context.
-func (s *SQLite3Store) Commit(token string, data []byte, expiry time.Time) error {
-	return s.CommitCtx(context.Background(), token, data, expiry)
-}
-
-// Delete is DeleteCtx without a context.
-func (s *SQLite3Store) Delete(token string) error {
-	return s.DeleteCtx(context.Background(), token)
-}
-
-// All is AllCtx without a context.
-func (s *SQLite3Store) All() (map[string][]byte, error) {
-	return s.AllCtx(context.Background())
+	return run(ctx, s, `SELECT token, data FROM `+s.table+` WHERE julianday('now') < expiry`, touch.QueryAll)
 }

@@ -6,6 +6,7 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/coder/websocket v1.8.15
 	github.com/evanw/esbuild v0.28.2
+	github.com/gomodule/redigo v1.9.3
 	github.com/gorilla/csrf v1.7.3
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/justinas/nosurf v1.2.0
@@ -16,8 +17,10 @@ require (
 	github.com/seed4a306b22/keepalive/mysqlstore v0.0.0
 	github.com/seed4a306b22/keepalive/otel v0.0.0
 	github.com/seed4a306b22/keepalive/pgxstore v0.0.0
+	github.com/seed4a306b22/keepalive/postgresstore v0.0.0
 	github.com/seed4a306b22/keepalive/presence/redispresence v0.0.0
 	github.com/seed4a306b22/keepalive/prometheus v0.0.0
+	github.com/seed4a306b22/keepalive/redisstore v0.0.0
 	github.com/seed4a306b22/keepalive/sqlite3store v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -26,6 +29,7 @@ require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/alexedwards/scs/mysqlstore v0.0.0-20250417082927-ab20b3feb5e9 // indirect
 	github.com/alexedwards/scs/pgxstore v0.0.0-20240316134038-7e11d57e8885 // indirect
+	github.com/alexedwards/scs/postgresstore v0.0.0-20251002162104-209de6e426de // indirect
 	github.com/alexedwards/scs/sqlite3store v0.0.0-20251002162104-209de6e426de // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -58,7 +62,9 @@ replace (
 	github.com/seed4a306b22/keepalive/mysqlstore => ../../mysqlstore
 	github.com/seed4a306b22/keepalive/otel => ../../otel
 	github.com/seed4a306b22/keepalive/pgxstore => ../../pgxstore
+	github.com/seed4a306b22/keepalive/postgresstore => ../../postgresstore
 	github.com/seed4a306b22/keepalive/presence/redispresence => ../../presence/redispresence
 	github.com/seed4a306b22/keepalive/prometheus => ../../prometheus
+	github.com/seed4a306b22/keepalive/redisstore => ../../redisstore
 	github.com/seed4a306b22/keepalive/sqlite3store => ../../sqlite3store
 )

@@ -254,7 +254,8 @@ func TestLogoutOfClientThatHangsUp(t *testing.T) {
 // With scs's own store of a shared storage, New logs what to import instead.
 func TestNamesTheImport(t *testing.T) {
 	imports := map[string]string{
-		"Redis": "goredisstore", "PostgreSQL": "pgxstore", "MariaDB": "mysqlstore", "SQLite": "sqlite3store",
+		"Redis": "goredisstore", "Redis/redigo": "redisstore", "PostgreSQL": "pgxstore", "PostgreSQL/pq": "postgresstore",
+		"MariaDB": "mysqlstore", "SQLite": "sqlite3store",
 	}
 	each(t, func(t *testing.T, b backend) {
 		var log bytes.Buffer

@@ -11,10 +11,16 @@ import (
 	scsredis "github.com/alexedwards/scs/goredisstore"
 	scsmysql "github.com/alexedwards/scs/mysqlstore"
 	scspgx "github.com/alexedwards/scs/pgxstore"
+	scspostgres "github.com/alexedwards/scs/postgresstore"
+	scsredigo "github.com/alexedwards/scs/redisstore"
 	scssqlite "github.com/alexedwards/scs/sqlite3store"
 	"github.com/alexedwards/scs/v2"
 	"github.com/go-sql-driver/mysql"
+	redigo "github.com/gomodule/redigo/redis"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 	_ "github.com/mattn/go-sqlite3"
 	"github.com/redis/go-redis/v9"
 	"github.com/seed4a306b22/keepalive"
@@ -22,6 +28,8 @@ import (
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
 	"github.com/seed4a306b22/keepalive/mysqlstore"
 	"github.com/seed4a306b22/keepalive/pgxstore"
+	"github.com/seed4a306b22/keepalive/postgresstore"
+	"github.com/seed4a306b22/keepalive/redisstore"
 	"github.com/seed4a306b22/keepalive/sqlite3store"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
@@ -57,9 +65,11 @@ func each(t *testing.T, f func(t *testing.T, b backend)) {
 }
 
 var backends = map[string]func(tb testing.TB) backend{
-	"Redis":      startRedis,
-	"PostgreSQL": startPostgres,
-	"MariaDB":    startMariaDB,
+	"Redis":         startRedis,
+	"Redis/redigo":  startRedigo,
+	"PostgreSQL":    startPostgres,
+	"PostgreSQL/pq": startPQ,
+	"MariaDB":       startMariaDB,
 	"SQLite/modernc": func(tb testing.TB) backend {
 		return startSQLite(tb, "sqlite", "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 	},
@@ -88,6 +98,37 @@ func redisClient(tb testing.TB, s *servers.Server, v via) *redis.Client {
 	return c
 }
 
+func startRedigo(tb testing.TB) backend { return redigoBackend(servers.Redis(tb)) }
+
+func redigoBackend(server *servers.Server) backend {
+	b := backend{name: "Redis/redigo", server: server}
+	b.ours = func(tb testing.TB, v via) keepalive.Store { return redisstore.New(redigoPool(tb, b.server, v)) }
+	b.theirs = func(tb testing.TB, v via) scs.Store { return scsredigo.New(redigoPool(tb, b.server, v)) }
+	b.floor = func(tb testing.TB, v via) func(context.Context, string) error {
+		script := redigo.NewScript(1, `return redis.call('PEXPIREAT', KEYS[1], ARGV[1])`)
+		pool := redigoPool(tb, b.server, v)
+		return func(ctx context.Context, token string) error {
+			conn := pool.Get()
+			defer conn.Close()
+			_, err := script.DoContext(ctx, conn, redisPrefix+token, time.Now().Add(idle).UnixMilli())
+			return err
+		}
+	}
+	return b
+}
+
+func redigoPool(tb testing.TB, s *servers.Server, v via) *redigo.Pool {
+	var options []redigo.DialOption
+	if v.dial != nil {
+		options = append(options, redigo.DialContextFunc(v.dial))
+	}
+	pool := &redigo.Pool{MaxIdle: 32, DialContext: func(ctx context.Context) (redigo.Conn, error) {
+		return redigo.DialContext(ctx, "tcp", or(v.addr, s.Addr), options...)
+	}}
+	tb.Cleanup(func() { _ = pool.Close() })
+	return pool
+}
+
 func startPostgres(tb testing.TB) backend {
 	b := backend{name: "PostgreSQL", server: servers.Postgres(tb)}
 	_, err := pgxPool(tb, b.server, via{}).Exec(context.Background(), `
@@ -111,8 +152,68 @@ func startPostgres(tb testing.TB) backend {
 	return b
 }
 
+func startPQ(tb testing.TB) backend {
+	return startSQLPostgres(tb, "pq", func(tb testing.TB, dsn string, v via) *sql.DB {
+		cfg, err := pq.NewConfig(dsn)
+		require.NoError(tb, err)
+		connector, err := pq.NewConnectorConfig(cfg)
+		require.NoError(tb, err)
+		if v.dial != nil {
+			connector.Dialer(pqDialer{dial: v.dial})
+		}
+		return sql.OpenDB(connector)
+	})
+}
+
+func startStdlib(tb testing.TB) backend {
+	return startSQLPostgres(tb, "stdlib", func(tb testing.TB, dsn string, v via) *sql.DB {
+		cfg, err := pgx.ParseConfig(dsn)
+		require.NoError(tb, err)
+		if v.dial != nil {
+			cfg.DialFunc = v.dial
+		}
+		return stdlib.OpenDB(*cfg)
+	})
+}
+
+// startSQLPostgres is startPostgres with database/sql.
+func startSQLPostgres(tb testing.TB, driver string, open func(tb testing.TB, dsn string, v via) *sql.DB) backend {
+	b := startPostgres(tb)
+	b.name += "/" + driver
+	db := func(tb testing.TB, v via) *sql.DB {
+		db := open(tb, postgresDSN(b.server, v), v)
+		db.SetMaxIdleConns(32)
+		tb.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	b.ours = func(tb testing.TB, v via) keepalive.Store { return postgresstore.NewWithCleanupInterval(db(tb, v), 0) }
+	b.theirs = func(tb testing.TB, v via) scs.Store { return scspostgres.NewWithCleanupInterval(db(tb, v), 0) }
+	b.floor = func(tb testing.TB, v via) func(context.Context, string) error {
+		v.params = "synchronous_commit=off" // as a touch has it
+		stmt := prepare(tb, db(tb, v), `UPDATE sessions SET expiry = $2 WHERE token = $1`)
+		return func(ctx context.Context, token string) error {
+			_, err := stmt.ExecContext(ctx, token, time.Now().Add(idle))
+			return err
+		}
+	}
+	return b
+}
+
+type pqDialer struct {
+	pq.Dialer // has no other method that is called
+	dial      func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (d pqDialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return d.dial(ctx, network, addr)
+}
+
+func postgresDSN(s *servers.Server, v via) string {
+	return "postgres://postgres@" + or(v.addr, s.Addr) + "/postgres?sslmode=disable&" + v.params
+}
+
 func pgxPool(tb testing.TB, s *servers.Server, v via) *pgxpool.Pool {
-	cfg, err := pgxpool.ParseConfig("postgres://postgres@" + or(v.addr, s.Addr) + "/postgres?sslmode=disable&" + v.params)
+	cfg, err := pgxpool.ParseConfig(postgresDSN(s, v))
 	require.NoError(tb, err)
 	if v.dial != nil {
 		cfg.ConnConfig.DialFunc = v.dial

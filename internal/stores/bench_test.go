@@ -142,7 +142,7 @@ func benchmarkStore(b *testing.B, back backend, what string, cookies []string) {
 	if back.server != nil {
 		reportTraffic(b, &counter, trips, out, in)
 	}
-	if back.name == "PostgreSQL" {
+	if strings.HasPrefix(back.name, "PostgreSQL") {
 		b.ReportMetric(float64(wal()-log)/float64(b.N), "WAL-B/op")
 	}
 }
@@ -164,7 +164,7 @@ func reportTraffic(b *testing.B, c *servers.Counter, trips, out, in int64) {
 // walOf makes a checkpoint and returns how to read how much PostgreSQL has
 // logged. With other storages that is always 0.
 func walOf(b *testing.B, back backend) func() int64 {
-	if back.name != "PostgreSQL" {
+	if !strings.HasPrefix(back.name, "PostgreSQL") {
 		return func() int64 { return 0 }
 	}
 	pool := pgxPool(b, back.server, via{})

@@ -85,6 +85,11 @@ func TestConformanceSettings(t *testing.T) {
 			"default_query_exec_mode=simple_protocol&timezone=Asia%2FKolkata",
 			"default_query_exec_mode=exec",
 		}},
+		{name: "PostgreSQL/pq", start: startPQ, params: []string{
+			"default_transaction_isolation=serializable&timezone=Asia%2FKolkata",
+			"binary_parameters=yes",
+		}},
+		{name: "PostgreSQL/stdlib", start: startStdlib, params: []string{"default_query_exec_mode=cache_describe"}},
 	} {
 		b := tt.start(t)
 		for _, params := range tt.params {

@@ -39,6 +39,16 @@ var examples = map[string]struct {
 		func(t *testing.T) string { return servers.Postgres(t).DSN() },
 		func(t *testing.T) string { return "postgres://postgres@" + unusedAddr(t) + "/postgres" },
 	},
+	"redigo": {
+		"-redis", "REDIS_URL",
+		func(t *testing.T) string { return "redis://" + servers.Redis(t).Addr + "/0" },
+		func(t *testing.T) string { return "redis://" + unusedAddr(t) + "/0" },
+	},
+	"libpq": {
+		"-dsn", "DATABASE_URL",
+		func(t *testing.T) string { return servers.Postgres(t).DSN() },
+		func(t *testing.T) string { return "postgres://postgres@" + unusedAddr(t) + "/postgres?sslmode=disable" },
+	},
 	"mysql": {
 		"-dsn", "MYSQL_DSN",
 		func(t *testing.T) string { return servers.MariaDB(t).DSN() },

@@ -39,7 +39,9 @@ var stalled = map[string]func(t *testing.T) (store keepalive.Store, stall, relea
 		})
 		return endsCalls(t, client, a, b)
 	},
+	"Redis/redigo":   func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startRedigo(t)) },
 	"PostgreSQL":     func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startPostgres(t)) },
+	"PostgreSQL/pq":  func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startPQ(t)) },
 	"MariaDB":        func(t *testing.T) (keepalive.Store, func(), func()) { return pausable(t, startMariaDB(t)) },
 	"SQLite/modernc": func(t *testing.T) (keepalive.Store, func(), func()) { return lockable(t, "sqlite") },
 	"SQLite/mattn":   func(t *testing.T) (keepalive.Store, func(), func()) { return lockable(t, "sqlite3") },

@@ -175,12 +175,18 @@ func noGoroutinesLeft(t *testing.T) {
 // durable is each server, with a Redis that keeps its data when it is killed.
 var durable = map[string]func(testing.TB) backend{
 	"Redis": func(tb testing.TB) backend {
-		b := backend{server: servers.Redis(tb, "--appendonly", "yes", "--appendfsync", "always")}
+		b := backend{server: durableRedis(tb)}
 		b.ours = func(tb testing.TB, v via) keepalive.Store { return goredisstore.New(redisClient(tb, b.server, v)) }
 		return b
 	},
-	"PostgreSQL": startPostgres,
-	"MariaDB":    startMariaDB,
+	"Redis/redigo":  func(tb testing.TB) backend { return redigoBackend(durableRedis(tb)) },
+	"PostgreSQL":    startPostgres,
+	"PostgreSQL/pq": startPQ,
+	"MariaDB":       startMariaDB,
+}
+
+func durableRedis(tb testing.TB) *servers.Server {
+	return servers.Redis(tb, "--appendonly", "yes", "--appendfsync", "always")
 }
 
 func TestFaultServerKilled(t *testing.T) {

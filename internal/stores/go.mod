@@ -6,17 +6,23 @@ require (
 	github.com/alexedwards/scs/goredisstore v0.0.0-20250212122300-421ef1d8611c
 	github.com/alexedwards/scs/mysqlstore v0.0.0-20250417082927-ab20b3feb5e9
 	github.com/alexedwards/scs/pgxstore v0.0.0-20240316134038-7e11d57e8885
+	github.com/alexedwards/scs/postgresstore v0.0.0-20251002162104-209de6e426de
+	github.com/alexedwards/scs/redisstore v0.0.0-20251002162104-209de6e426de
 	github.com/alexedwards/scs/sqlite3store v0.0.0-20251002162104-209de6e426de
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/go-sql-driver/mysql v1.10.1
+	github.com/gomodule/redigo v1.9.3
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/lib/pq v1.12.3
 	github.com/mattn/go-sqlite3 v1.14.52
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/seed4a306b22/keepalive v0.0.0
 	github.com/seed4a306b22/keepalive/goredisstore v0.0.0
 	github.com/seed4a306b22/keepalive/mysqlstore v0.0.0
 	github.com/seed4a306b22/keepalive/pgxstore v0.0.0
+	github.com/seed4a306b22/keepalive/postgresstore v0.0.0
 	github.com/seed4a306b22/keepalive/presence/redispresence v0.0.0
+	github.com/seed4a306b22/keepalive/redisstore v0.0.0
 	github.com/seed4a306b22/keepalive/sqlite3store v0.0.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.50.0
@@ -48,6 +54,8 @@ replace (
 	github.com/seed4a306b22/keepalive/goredisstore => ../../goredisstore
 	github.com/seed4a306b22/keepalive/mysqlstore => ../../mysqlstore
 	github.com/seed4a306b22/keepalive/pgxstore => ../../pgxstore
+	github.com/seed4a306b22/keepalive/postgresstore => ../../postgresstore
 	github.com/seed4a306b22/keepalive/presence/redispresence => ../../presence/redispresence
+	github.com/seed4a306b22/keepalive/redisstore => ../../redisstore
 	github.com/seed4a306b22/keepalive/sqlite3store => ../../sqlite3store
 )

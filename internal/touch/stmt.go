@@ -1,6 +1,7 @@
 package touch
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"sync"
@@ -41,4 +42,37 @@ func (s *Statements) Prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	}
 	s.byText[query] = stmt
 	return stmt, nil
+}
+
+// ReadRow reads the only row, to its end: an UPDATE that returns one may fail behind
+// it. It returns sql.ErrNoRows if there is none, and closes rows.
+func ReadRow(rows *sql.Rows, to []any) error {
+	defer rows.Close()
+	if !rows.Next() {
+		return cmp.Or(rows.Err(), sql.ErrNoRows)
+	}
+	if err := rows.Scan(to...); err != nil {
+		return err
+	}
+	rows.Next()
+	return rows.Err()
+}
+
+// QueryAll returns the data that a statement finds by the sessions' tokens.
+func QueryAll(ctx context.Context, stmt *sql.Stmt) (map[string][]byte, error) {
+	rows, err := stmt.QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := make(map[string][]byte)
+	for rows.Next() {
+		var token string
+		var data []byte
+		if err := rows.Scan(&token, &data); err != nil {
+			return nil, err
+		}
+		all[token] = data
+	}
+	return all, rows.Err()
 }

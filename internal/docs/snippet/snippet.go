@@ -12,6 +12,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	_ "github.com/coder/websocket"
+	redigo "github.com/gomodule/redigo/redis"
 	_ "github.com/gorilla/csrf"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/justinas/nosurf"
@@ -22,9 +23,11 @@ import (
 	_ "github.com/seed4a306b22/keepalive/mysqlstore"
 	_ "github.com/seed4a306b22/keepalive/otel"
 	_ "github.com/seed4a306b22/keepalive/pgxstore"
+	_ "github.com/seed4a306b22/keepalive/postgresstore"
 	"github.com/seed4a306b22/keepalive/presence"
 	_ "github.com/seed4a306b22/keepalive/presence/redispresence"
 	_ "github.com/seed4a306b22/keepalive/prometheus"
+	_ "github.com/seed4a306b22/keepalive/redisstore"
 	_ "github.com/seed4a306b22/keepalive/sqlite3store"
 	_ "github.com/seed4a306b22/keepalive/storetest"
 	"github.com/seed4a306b22/keepalive/warmup"
@@ -63,8 +66,9 @@ var (
 
 // Databases, and a store of somebody else's.
 var (
-	client  *redis.Client
-	pool    *pgxpool.Pool
-	db      *sql.DB
-	mystore struct{ New func(*sql.DB) keepalive.Store }
+	client     *redis.Client
+	redigoPool *redigo.Pool
+	pool       *pgxpool.Pool
+	db         *sql.DB
+	mystore    struct{ New func(*sql.DB) keepalive.Store }
 )
