@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/pos
 # Each module is built as its users build it, without the workspace of go.work.
 export GOWORK := off
 
-.PHONY: test test-long deps format workspace types fuzz bench-once bench herd released require $(MODULES:%=check/%) $(MODULES:%=test/%)
+.PHONY: test test-long deps format workspace types fuzz bench-once bench herd released require release-check $(MODULES:%=check/%) $(MODULES:%=test/%)
 .NOTPARALLEL:
 
 test: deps format workspace types $(MODULES:%=check/%) $(MODULES:%=test/%) fuzz bench-once
@@ -86,10 +86,13 @@ bench:
 herd:
 	cd internal/simulation && go run . -pages 1000000 -plot ../../docs/herd.svg
 
-# The stores of the last release with this tree's root, and the next release's
-# version in each go.mod: see RELEASING.md.
+# The modules of the last release with this tree's root, whether this tree can be
+# released, and the next release's version in each go.mod: see RELEASING.md.
 released:
 	.ci/released
+
+release-check:
+	.ci/release-check
 
 require:
 	for m in $(MODULES); do if grep -q '$(ROOT) v' $$m/go.mod; then (cd $$m && go mod edit -require=$(ROOT)@$(VERSION)) || exit 1; fi; done

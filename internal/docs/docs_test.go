@@ -17,14 +17,16 @@ import (
 // root is the repository, seen from this package.
 const root = "../.."
 
-// pages returns the text of README.md and of each page in docs by its path
-// below the root.
+// pages returns the text of each page in the root and in docs by its path below
+// the root.
 func pages(t *testing.T) map[string]string {
 	paths, err := filepath.Glob(root + "/docs/*.md")
 	require.NoError(t, err)
 	require.NotEmpty(t, paths)
+	above, err := filepath.Glob(root + "/*.md")
+	require.NoError(t, err)
 	texts := make(map[string]string)
-	for _, path := range append(paths, root+"/README.md") {
+	for _, path := range append(paths, above...) {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		name, err := filepath.Rel(root, path)
@@ -109,7 +111,7 @@ func TestLinks(t *testing.T) {
 func TestIndexIsComplete(t *testing.T) {
 	index := pages(t)["docs/README.md"]
 	for page := range pages(t) {
-		if name := filepath.Base(page); name != "README.md" {
+		if name, found := strings.CutPrefix(page, "docs/"); found && name != "README.md" {
 			require.True(t, strings.Contains(index, "]("+name+")"), "docs/README.md has no link to %s", name)
 		}
 	}
