@@ -307,6 +307,8 @@
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       updateClaimed({
+        gone: 0,
+        // it would count again when a clock that was set back has reached it
         // Not from the time of arrival: the server counted from before that.
         ...answerOf(sentAt, answer.idleMs, sentAt + answer.lifetimeMs),
         ...answer.unknown && { guess: 1 },
@@ -590,12 +592,13 @@
     return requestedAt2;
   };
   var takePageLoad = () => {
-    if (countPageLoad()) return;
+    const isCounted = countPageLoad();
     const { gone = 0, at = 0 } = readRecord();
     tab.look = isComeback() || gone > at;
     hidePage(tab.look);
+    if (isCounted) return;
     tab.sureAt = tab.opened + LONGEST_LOAD;
-    addEventListener("load", () => countPageLoad() && tick());
+    addEventListener("load", countPageLoad);
   };
   var runAgain = (fresh) => {
     listen();

@@ -54,6 +54,19 @@ func TestPageOlderThanTheEnd(t *testing.T) {
 	})
 }
 
+// The end of the session before was found while the clock was ahead. It must not count when the clock comes to it.
+func TestEndThatIsYetToCome(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		b.disk[recordKey] = fmt.Sprintf(`{"at":%d,"gone":%d}`, now-60_000, now+300_000)
+		tb := b.open(page{})
+		b.sleep(time.Second)
+		require.Equal(t, []string{"GET"}, b.methods())
+		b.sleep(time.Hour)
+		require.Zero(t, tb.count("expired"))
+		require.Greater(t, len(b.methods()), 4)
+	})
+}
+
 func TestPageFromTheCacheAsksEvenIfAnotherTabKnows(t *testing.T) {
 	each(t, func(t *testing.T, b *browser, s *session) {
 		b.open(page{})
@@ -101,7 +114,7 @@ func TestAnonymousPageMakesOthersAsk(t *testing.T) {
 // Firefox often knows only at the load event that a page came from the server.
 func TestPageLoadThatIsKnownLate(t *testing.T) {
 	known := `performance.getEntriesByType = () => [{type: 'navigate', transferSize: 900, deliveryType: '', workerStart: 0, requestStart: 50}];
-		dispatchEvent({type: 'load'})`
+		dispatchEvent({type: 'load'}); dispatchEvent({type: 'pageshow', persisted: false})`
 	t.Run("after signing in again", func(t *testing.T) {
 		each(t, func(t *testing.T, b *browser, s *session) {
 			b.disk[recordKey] = fmt.Sprintf(`{"gone":%d}`, now-1000)

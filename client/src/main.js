@@ -141,14 +141,16 @@ const countPageLoad = () => {
 
 /** Takes what the page's load says of the session. */
 const takePageLoad = () => {
-	if (countPageLoad()) return;
-	// A worker's cache may have had the page. What the tabs know of an end may be of a session before this one.
+	const isCounted = countPageLoad();
+	// What the tabs know of an end may be of a session before this one, or of a clock that has been set back since. A worker's
+	// cache may have had the page.
 	const { gone = 0, at = 0 } = readRecord();
 	tab.look = isComeback() || gone > at;
 	hidePage(tab.look);
+	if (isCounted) return;
 	// Firefox often knows only at its load that the page came from the server.
 	tab.sureAt = tab.opened + LONGEST_LOAD;
-	addEventListener('load', () => countPageLoad() && tick());
+	addEventListener('load', countPageLoad); // pageshow follows
 };
 
 /**
