@@ -49,33 +49,42 @@ type browserTest struct {
 }
 
 // runInBrowsers runs tests in one browser of each engine. The browsers start one after another, and then run their tests at
-// the same time as those of other calls.
+// the same time as those of other calls. After a test that has failed the next one gets another browser.
 func runInBrowsers(t *testing.T, tests []browserTest) {
 	for _, engine := range webdriver.Engines {
 		t.Run(string(engine), func(t *testing.T) {
 			b := webdriver.Start(t, engine)
 			t.Parallel()
+			isBroken := false
 			for _, test := range tests {
-				if test.engines == nil || slices.Contains(test.engines, engine) {
-					runUnlessStalled(t, b, test)
+				if test.engines != nil && !slices.Contains(test.engines, engine) {
+					continue
 				}
+				if isBroken {
+					b = webdriver.Start(t, engine)
+				}
+				isBroken = !runUnlessStalled(t, b, test)
 			}
 		})
 	}
 	t.Parallel() // now that its browsers run, other tests may start theirs
 }
 
-// runUnlessStalled runs a test again that was skipped as the browser stood still, twice at most.
-func runUnlessStalled(t *testing.T, b *webdriver.Browser, test browserTest) {
+// runUnlessStalled runs a test again that was skipped as the browser stood still, twice at most. It reports whether the test
+// has not failed.
+func runUnlessStalled(t *testing.T, b *webdriver.Browser, test browserTest) (ok bool) {
 	var hasRun, isStalled bool // -run may name a later attempt, such as open_page#01
 	for attempt := 0; (!hasRun || isStalled) && attempt < 3; attempt++ {
-		t.Run(test.name, func(t *testing.T) {
+		ok = t.Run(test.name, func(t *testing.T) {
 			hasRun = true
 			defer func() { isStalled = t.Skipped() }()
 			test.run(t, withNewWindow(t, b))
 		})
 	}
-	require.False(t, isStalled, "the browser stood still three times")
+	if isStalled {
+		t.Errorf("%s: the browser stood still three times", test.name)
+	}
+	return ok && !isStalled
 }
 
 // withNewWindow leaves the browser with one new window.
