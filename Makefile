@@ -2,6 +2,7 @@
 # nothing but Go. `make test/pgxstore` tests one module.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 FUZZTIME    := 20000x
 ROOT        := github.com/seed4a306b22/keepalive
 MODULES     := . $(patsubst ./%/go.mod,%,$(sort $(shell find . -mindepth 2 -name go.mod -not -path '*/node_modules/*')))
@@ -62,9 +63,16 @@ types:
 # The time limit is for what hangs. Those that have little concurrency of ours, and
 # would take minutes longer with it, run without the race detector.
 TESTFLAGS := -race -timeout 60m
-test/client/_generate test/internal/oracle test/internal/e2e test/internal/simulation: TESTFLAGS := -timeout 60m
-$(MODULES:%=test/%): test/%:
+test/client/_generate test/internal/oracle test/internal/simulation: TESTFLAGS := -timeout 60m
+$(filter-out test/internal/e2e,$(MODULES:%=test/%)): test/%:
 	cd $* && go test -count=1 $(TESTFLAGS) ./...
+
+# Up to five tests that fail are run again, each alone, and listed at the end. One that
+# fails again fails the step.
+test/internal/e2e:
+	cd internal/e2e && runs=$$(mktemp) && trap 'cat $$runs; rm $$runs' EXIT && \
+	go run $(GOTESTSUM) --format=standard-quiet --rerun-fails=1 --rerun-fails-max-failures=5 --rerun-fails-report=$$runs \
+		--packages=./... -- -count=1 -timeout 60m
 
 # Every fuzz test, by count: the machine's speed must not change what is tested.
 fuzz:

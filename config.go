@@ -75,7 +75,7 @@ type Config struct {
 	// event keepalive:ping. The context holds the session, which must only be read:
 	// what Payload writes there is dropped, and reported to Logger. After an error,
 	// which is logged, the answer has no data. Each ping then costs a read of the
-	// session too. Default: nil.
+	// session too, and pages ping although their app sends requests. Default: nil.
 	Payload func(ctx context.Context, r *http.Request) (any, error)
 
 	// Texts returns words of the dialogs that replace the built-in ones, by the

@@ -45,10 +45,11 @@ func (res *response) addServerTiming(h http.Header, status int) (ifPrivate []str
 }
 
 // timingMetric returns the metric, "" where the request is passive or may come from
-// another origin, and where it is not certain how long the session lasts.
+// another origin, where it is not certain how long the session lasts, and where pages
+// need the answers to their pings for Config.Payload.
 func (res *response) timingMetric() string {
 	site, times := res.r.Header["Sec-Fetch-Site"], res.session.times
-	if res.passive || !times.found || len(site) > 0 && site[0] != "same-origin" && site[0] != "none" {
+	if res.passive || !times.found || res.m.cfg.Payload != nil || len(site) > 0 && site[0] != "same-origin" && site[0] != "none" {
 		return ""
 	}
 	now := time.Now()

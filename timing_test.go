@@ -64,6 +64,7 @@ func TestServerTiming(t *testing.T) {
 	destroy := func(sm *scs.SessionManager, ctx context.Context) { _ = sm.Destroy(ctx) }
 	end := func(sm *scs.SessionManager, ctx context.Context) { _ = sm.Store.Delete(sm.Token(ctx)) }
 	always := func(*http.Request) bool { return true }
+	noPayload := func(context.Context, *http.Request) (any, error) { return nil, nil }
 	html := wiretest.RespondHTML(0, page)
 	json := func(header ...string) http.HandlerFunc {
 		return wiretest.Respond(0, "{}", append([]string{"Content-Type", "application/json"}, header...)...)
@@ -148,6 +149,7 @@ func TestServerTiming(t *testing.T) {
 			put(sm, ctx)
 			end(sm, ctx)
 		}, handler: html, want: none},
+		{name: "pings carry a payload", cfg: keepalive.Config{Payload: noPayload}, handler: html, want: none},
 		{name: "stateless", cfg: keepalive.Config{Stateless: always}, handler: private, want: none},
 		{name: "passive", cfg: keepalive.Config{Passive: always}, handler: html, want: none},
 		{name: "passive, modified", cfg: keepalive.Config{Passive: always}, do: put, handler: html, want: none},
@@ -165,6 +167,7 @@ func TestServerTiming(t *testing.T) {
 		{name: "304, private", handler: wiretest.Respond(304, "", "Cache-Control", "private"), want: value},
 		{name: "304, public", handler: wiretest.Respond(304, "", "Cache-Control", "public"), want: bare},
 		{name: "304, passive", cfg: keepalive.Config{Passive: always}, handler: wiretest.Respond(304, "", "Cache-Control", "private"), want: bare},
+		{name: "304, pings carry a payload", cfg: keepalive.Config{Payload: noPayload}, handler: wiretest.Respond(304, "", "Cache-Control", "private"), want: bare},
 		{name: "304, cross-site", header: "Sec-Fetch-Site: cross-site\r\n", handler: wiretest.Respond(304, "", "Cache-Control", "private"), want: bare},
 		{name: "304, destroyed", do: destroy, handler: wiretest.Respond(304, "", "Cache-Control", "private"), want: bare},
 		{name: "304, no session", guest: true, handler: wiretest.Respond(304, ""), want: bare},

@@ -9,6 +9,7 @@
   var MINUTE = 6e4;
   var MAX_SLEEP = 6e4;
   var FRESH = 5e3;
+  var LONGEST_LOAD = 1e4;
   var ROUNDING = 1e3;
   var LAST_LOOKS = 3e4;
   var HIDDEN_RESERVE = 13e4;
@@ -65,6 +66,7 @@
     const claimedAt = past(shared.claim);
     const wokenAt = past(tab2.woken);
     const onlineAt = past(tab2.online);
+    const sureAt = past(tab2.sureAt);
     const inputAt2 = Math.max(past(shared.input), past(tab2.input));
     const chance = numberOrZero(shared.rand, 1);
     const idleLeft = Math.min(numberOrZero(shared.idle), config2.idle);
@@ -96,14 +98,14 @@
     const nextRetry = Math.max(Math.min(failedAt + backoff, onlineRetry), permittedRetry);
     const claimTime = Math.min(config2.idle / 4, requestTimeout(end - claimedAt) + 2 * SECOND);
     const earliest = Math.max(answeredAt + SECOND, failedAt + SECOND, claimedAt + claimTime);
-    const isBack = wokenAt > failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
+    const isBack = wokenAt >= failedAt && (isAsked || wokenAt - lastWordAt > FRESH && !retryAfter);
     const lacksDeadline = warn && deadline === Infinity;
-    const scheduledAt = Math.min(mayExtend ? nextPing : nextLook, lacksDeadline ? answeredAt + FRESH : Infinity);
+    const scheduledAt = Math.min(mayExtend ? nextPing : nextLook, lacksDeadline ? Math.max(answeredAt, sureAt) + FRESH : Infinity);
     const plannedAt = isGone ? Infinity : scheduledAt;
     const wantedAt = isAsked ? 0 : plannedAt;
     const retriedAt = Math.max(wantedAt, isFailing ? nextRetry : 0);
     const desiredAt = isBack ? 0 : retriedAt;
-    const dueAt = Math.max(desiredAt, earliest);
+    const dueAt = Math.max(desiredAt, earliest, isAsked ? 0 : sureAt);
     const isDue = dueAt <= now;
     const isPingDue = tab2.stay || mayExtend && !tab2.look && nextPing <= now;
     const method = isPingDue && !isCapped ? "POST" : "GET";
@@ -305,6 +307,8 @@
       halt2("403");
     } else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
       updateClaimed({
+        gone: 0,
+        // it would count again when a clock that was set back has reached it
         // Not from the time of arrival: the server counted from before that.
         ...answerOf(sentAt, answer.idleMs, sentAt + answer.lifetimeMs),
         ...answer.unknown && { guess: 1 },
@@ -577,6 +581,7 @@
     listenForInput(isUserAsked, tick);
   };
   var countPageLoad = () => {
+    tab.sureAt = Date.now();
     const requestedAt2 = pageRequestedAt();
     if (requestedAt2) {
       saveUser(requestedAt2);
@@ -587,11 +592,13 @@
     return requestedAt2;
   };
   var takePageLoad = () => {
-    if (countPageLoad()) return;
+    const isCounted = countPageLoad();
     const { gone = 0, at = 0 } = readRecord();
     tab.look = isComeback() || gone > at;
     hidePage(tab.look);
-    addEventListener("load", () => countPageLoad() && tick());
+    if (isCounted) return;
+    tab.sureAt = tab.opened + LONGEST_LOAD;
+    addEventListener("load", countPageLoad);
   };
   var runAgain = (fresh) => {
     listen();
@@ -631,8 +638,7 @@
     } else {
       takePageLoad();
     }
-    if (tab.woken && !tab.look && page.readyState !== "complete") timer = setTimeout(tick, 2 * SECOND);
-    else tick();
+    tick();
   };
   script.remove();
   var running = runningHere();

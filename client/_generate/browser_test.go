@@ -186,7 +186,7 @@ func (b *browser) open(p page) *tab {
 	set("page", map[string]any{
 		"dataset": dataset, "hidden": p.hidden, "prerendering": p.prerendering,
 		"kind": p.kind, "cached": p.cached, "locks": !b.noLocks, "dialogs": p.dialogs, "session": p.session, "oldEngine": p.oldEngine,
-		"timing": p.timing, "loading": p.loading,
+		"timing": p.timing,
 	})
 	set("host", map[string]any{
 		"event": func(name string, detail goja.Value) {
@@ -227,6 +227,9 @@ func (b *browser) open(p page) *tab {
 	tb.run(b.input)
 	tb.run(p.before)
 	tb.run(b.script)
+	if !p.loading {
+		tb.run(`dispatchEvent({type: 'load'}); dispatchEvent({type: 'pageshow', persisted: false})`)
+	}
 	return tb
 }
 

@@ -81,6 +81,7 @@ const request = async (method, tick, halt, isSecond) => {
 	} else if (status === 200 && answer && answer.idleMs >= 0 && answer.lifetimeMs >= 0) {
 		// Nobody else answers with these numbers, so they are believed without the mark: old servers do not send it.
 		updateClaimed({
+			gone: 0, // it would count again when a clock that was set back has reached it
 			// Not from the time of arrival: the server counted from before that.
 			...answerOf(sentAt, answer.idleMs, sentAt + answer.lifetimeMs),
 			...(answer.unknown && { guess: 1 }),

@@ -19,7 +19,7 @@ import { isComeback, pageRequestedAt } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
 import { readRecord, savePageLoad, saveUser, updateClaimed, updateRecord, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
-import { MAX_SLEEP, SECOND } from './times.js';
+import { LONGEST_LOAD, MAX_SLEEP } from './times.js';
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
@@ -128,6 +128,7 @@ const listen = () => {
 
 /** Counts the page's load as an answer of the server, if it is one, and returns when the page was requested, or 0. */
 const countPageLoad = () => {
+	tab.sureAt = Date.now();
 	const requestedAt = pageRequestedAt();
 	if (requestedAt) {
 		saveUser(requestedAt);
@@ -140,13 +141,16 @@ const countPageLoad = () => {
 
 /** Takes what the page's load says of the session. */
 const takePageLoad = () => {
-	if (countPageLoad()) return;
-	// A worker's cache may have had the page. What the tabs know of an end may be of a session before this one.
+	const isCounted = countPageLoad();
+	// What the tabs know of an end may be of a session before this one, or of a clock that has been set back since. A worker's
+	// cache may have had the page.
 	const { gone = 0, at = 0 } = readRecord();
 	tab.look = isComeback() || gone > at;
 	hidePage(tab.look);
-	// Firefox often knows only then that the page came from the server.
-	addEventListener('load', () => countPageLoad() && tick());
+	if (isCounted) return;
+	// Firefox often knows only at its load that the page came from the server.
+	tab.sureAt = tab.opened + LONGEST_LOAD;
+	addEventListener('load', countPageLoad); // pageshow follows
 };
 
 /**
@@ -195,9 +199,7 @@ const start = () => {
 	} else {
 		takePageLoad();
 	}
-	// A page that may be out of a cache decides at its load, or soon where that takes long: Firefox often knows only then.
-	if (tab.woken && !tab.look && page.readyState !== 'complete') timer = setTimeout(tick, 2 * SECOND);
-	else tick();
+	tick();
 };
 
 // Soft navigation runs only elements that the page has not got, so this one goes.

@@ -23,6 +23,7 @@ import {
  * @property {boolean} [hidden]
  * @property {number} opened when this page was requested, or opened where it may be from a cache
  * @property {number} [woken] when the user last came back; 0 for never
+ * @property {number} [sureAt] when it is known, at the latest, whether the server sent this page
  * @property {number} [online] when the network last came back; 0 for never
  * @property {number} [input] when somebody last used this page; 0 for never
  * @property {number} [stay] how often the user has asked to stay, and got no answer yet
@@ -60,6 +61,7 @@ export const plan = (shared, now, config, tab) => {
 	const claimedAt = past(shared.claim);
 	const wokenAt = past(tab.woken);
 	const onlineAt = past(tab.online);
+	const sureAt = past(tab.sureAt);
 	const inputAt = Math.max(past(shared.input), past(tab.input));
 	const chance = numberOrZero(shared.rand, 1);
 
@@ -125,17 +127,17 @@ export const plan = (shared, now, config, tab) => {
 
 	// Whether the user came back since the last failure, and that is a reason to ask at once. A server that sent Retry-After
 	// is left in peace, but for what the user or the app asks.
-	const isBack = wokenAt > failedAt && (isAsked || (wokenAt - lastWordAt > FRESH && !retryAfter));
+	const isBack = wokenAt >= failedAt && (isAsked || (wokenAt - lastWordAt > FRESH && !retryAfter));
 	// The script notes no deadline when a page is loaded, and nobody can be warned of an unknown one. What the server said of
 	// it when it sent the page is read a moment later.
 	const lacksDeadline = warn && deadline === Infinity;
-	const scheduledAt = Math.min(mayExtend ? nextPing : nextLook, lacksDeadline ? answeredAt + FRESH : Infinity);
+	const scheduledAt = Math.min(mayExtend ? nextPing : nextLook, lacksDeadline ? Math.max(answeredAt, sureAt) + FRESH : Infinity);
 	// Of a session that is gone only somebody who comes back wants to know more.
 	const plannedAt = isGone ? Infinity : scheduledAt;
 	const wantedAt = isAsked ? 0 : plannedAt;
 	const retriedAt = Math.max(wantedAt, isFailing ? nextRetry : 0);
 	const desiredAt = isBack ? 0 : retriedAt;
-	const dueAt = Math.max(desiredAt, earliest);
+	const dueAt = Math.max(desiredAt, earliest, isAsked ? 0 : sureAt);
 	const isDue = dueAt <= now;
 	const isPingDue = tab.stay || (mayExtend && !tab.look && nextPing <= now);
 	const method = isPingDue && !isCapped ? 'POST' : 'GET';

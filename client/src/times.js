@@ -14,6 +14,9 @@ export const MAX_SLEEP = 60_000;
 /** An answer younger than this is believed when the user comes back, and before a warning. */
 export const FRESH = 5_000;
 
+/** A page's load is waited for, where it says whether the server sent the page. Not longer: images may take their time. */
+export const LONGEST_LOAD = 10_000;
+
 /** Stores round the expiry. */
 export const ROUNDING = 1_000;
 

@@ -100,9 +100,7 @@ addEventListener('fetch', (event) => {
 func testWorkersCache(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, longIdle, time.Hour)
 	a.login(t, b)
-	webdriver.AsyncScript[any](b, `
-		navigator.serviceWorker.addEventListener('controllerchange', () => arguments[0]());
-		navigator.serviceWorker.register('/worker.js');`)
+	registerWorker(b)
 	open := func() {
 		b.Navigate(a.URL + "/page")
 		require.Len(t, a.requests("/page", time.Time{}), 1, "it comes from the worker's cache")

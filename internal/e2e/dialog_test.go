@@ -110,7 +110,7 @@ func waitForDialogToClose(t *testing.T, b *webdriver.Browser) {
 // requireStayed fails unless n warnings were taken back and the session goes on.
 func (a *app) requireStayed(t *testing.T, b *webdriver.Browser, token string, n int) {
 	t.Helper()
-	require.True(t, a.alive(t, token))
+	a.requireAlive(t, token)
 	require.Len(t, events(b, "keepalive:resumed"), n)
 	require.Empty(t, events(b, "keepalive:expired"))
 }

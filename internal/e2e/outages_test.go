@@ -51,7 +51,7 @@ func testClockJumps(t *testing.T, b *webdriver.Browser) {
 		webdriver.Script[any](b, "window.offset = "+jump+"; window.dispatchEvent(new Event('focus'))")
 		waitForEvent(t, b, "keepalive:ping", answers+1)
 	}
-	require.True(t, a.alive(t, token))
+	a.requireAlive(t, token)
 	require.Empty(t, events(b, "keepalive:expired"))
 	require.Less(t, len(a.pings(time.Time{})), 6)
 }

@@ -21,6 +21,7 @@ func TestTimes(t *testing.T) {
 		{name: "app that asks", run: testAppThatAsks},
 		{name: "warning", run: testTimesOfPage},
 		{name: "copies", run: testCopies},
+		{name: "copies of pages", run: testCopiedPages},
 	})
 }
 
@@ -42,7 +43,13 @@ func testAppThatAsks(t *testing.T, b *webdriver.Browser) {
 	token := a.login(t, b)
 	since := time.Now()
 	webdriver.Script[any](b, "window.asking = setInterval(() => fetch('/resource?cache=no-store').then((r) => r.text()), 1000)")
-	never(t, idle*7/10, "a ping", func() bool { return len(a.pings(since)) > 0 })
+	never(t, idle*7/10, "a ping", func() bool {
+		isAsked := len(a.pings(since)) > 0
+		if isAsked {
+			a.skipIfStalled(t, token)
+		}
+		return isAsked
+	})
 	webdriver.Script[any](b, "clearInterval(asking)")
 	a.waitForPosts(t, token, since, 1)
 }
@@ -80,9 +87,7 @@ func testCopies(t *testing.T, b *webdriver.Browser) {
 		{name: "a worker's", url: "/resource?worker=1&cache=private,no-store"},
 	} {
 		if strings.Contains(copied.url, "worker=") {
-			webdriver.AsyncScript[any](b, `
-				navigator.serviceWorker.addEventListener('controllerchange', () => arguments[0]());
-				navigator.serviceWorker.register('/worker.js');`)
+			registerWorker(b)
 		}
 		first := ask(copied.url)
 		again := ask(copied.url)
@@ -94,6 +99,51 @@ func testCopies(t *testing.T, b *webdriver.Browser) {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+}
+
+// A copy of a page extends no session, and what it says of the end was true earlier.
+func testCopiedPages(t *testing.T, b *webdriver.Browser) {
+	const idle = time.Minute
+	a := newApp(t, idle, time.Hour)
+	a.secure(t, withoutCache)
+	// It asks for nothing else, which would extend the session.
+	a.html = map[string]string{"": `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Page</title><link rel="icon" href="data:,"></head></html>`}
+	token := a.login(t, b)
+	deadline := time.Now().Add(time.Hour)
+	for _, copied := range []struct {
+		name, path string
+		isSilent   bool // the server does not hear of it
+	}{
+		{name: "cached", path: "/kept", isSilent: true},
+		{name: "validated", path: "/shell-by-tag"},
+		{name: "a worker's", path: "/page", isSilent: true},
+	} {
+		if copied.name == "a worker's" {
+			registerWorker(b)
+		}
+		time.Sleep(idle/20 + time.Second) // or the server is not certain of the end
+		b.Navigate(a.URL + copied.path)
+		require.True(t, webdriver.Script[bool](b, "return performance.getEntriesByType('navigation')[0].serverTiming.length > 0"), copied.name)
+		time.Sleep(idle / 6)
+		since := time.Now()
+		b.Navigate("about:blank")
+		b.Navigate(a.URL + copied.path)
+		if b.Engine != webdriver.WebKit || copied.name != "cached" { // whose cache is not always there under a driver
+			require.Equal(t, copied.isSilent, len(a.requests(copied.path, since)) == 0, copied.name)
+		}
+		for range 20 {
+			known := readRecord(b)
+			require.False(t, known.expiry().After(a.expiry(t, token).Add(time.Second)), copied.name)
+			require.False(t, time.UnixMilli(int64(known.Life)).After(deadline.Add(time.Second)), copied.name)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+func registerWorker(b *webdriver.Browser) {
+	webdriver.AsyncScript[any](b, `
+		navigator.serviceWorker.addEventListener('controllerchange', () => arguments[0]());
+		navigator.serviceWorker.register('/worker.js');`)
 }
 
 // sharedRecord is what pages know of their session.

@@ -13,6 +13,10 @@ import (
 func TestThrottledPage(t *testing.T) {
 	b := webdriver.Start(t, webdriver.Chromium, "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/10")
 	t.Parallel()
+	runUnlessStalled(t, b, browserTest{name: "short idle timeout", run: testThrottledPage})
+}
+
+func testThrottledPage(t *testing.T, b *webdriver.Browser) {
 	a := newApp(t, 3*time.Minute, time.Hour)
 	token := a.login(t, b)
 	webdriver.Script[any](b, "window.ticks = []; const tick = () => { ticks.push(Date.now()); setTimeout(tick, 1000) }; tick()")
@@ -20,7 +24,7 @@ func TestThrottledPage(t *testing.T) {
 	hide(b, b.NewWindow("tab"))
 	hidden := time.Now()
 	for len(a.posts(hidden)) < 2 { // the second after the first idle timeout
-		require.True(t, a.alive(t, token), "the session has ended")
+		a.requireAlive(t, token)
 		time.Sleep(time.Second)
 	}
 	for i, p := range a.posts(hidden) {

@@ -23,7 +23,7 @@ func testHiddenPage(t *testing.T, b *webdriver.Browser) {
 		show(t, b, page)
 	}
 	waitForEvent(t, b, "keepalive:ping", len(events(b, "keepalive:ping"))+1)
-	require.True(t, a.alive(t, token))
+	a.requireAlive(t, token)
 
 	hide(b, other)
 	require.NoError(t, a.sm.Store.Delete(token))
@@ -77,9 +77,9 @@ func testSuspended(t *testing.T, b *webdriver.Browser, suspend, resume func()) {
 	time.Sleep(idle / 2) // when a ping is due
 	resumed := time.Now()
 	resume()
-	eventually(t, "a ping", func() bool { return len(a.posts(resumed)) > 0 })
+	a.waitForPosts(t, token, resumed, 1)
 	waitForEvent(t, b, "keepalive:ping", 1)
-	require.True(t, a.alive(t, token))
+	a.requireAlive(t, token)
 
 	suspend()
 	a.waitForEnd(t, token)

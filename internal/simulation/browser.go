@@ -283,7 +283,7 @@ func (b *browser) receive(tabNumber int) {
 		r.gone, r.fails, r.claim = t.sentAt, 0, 0
 	case o.isAnswered:
 		b.hasJumped = false
-		r.at, r.idle, r.life, r.fails, r.claim = t.sentAt, o.left, t.sentAt+lifetime, 0, 0
+		r.at, r.idle, r.life, r.gone, r.fails, r.claim = t.sentAt, o.left, t.sentAt+lifetime, 0, 0, 0
 		r.rand = b.rng.Float64()
 		if t.asks == post {
 			r.full = o.left

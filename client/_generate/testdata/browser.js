@@ -29,7 +29,7 @@ globalThis.origin = 'https://example.org';
 globalThis.document = Object.assign({}, eventTarget, {
 	currentScript: {getAttribute: () => '/keepalive/keepalive.abc.js', dataset: page.dataset, remove() {}},
 	documentElement: {lang: 'en', style: {display: '', setProperty(name, value) { this[name] = value; }}, replaceChildren() { host.blank(); }},
-	hidden: page.hidden, prerendering: page.prerendering, readyState: page.loading ? 'interactive' : 'complete',
+	hidden: page.hidden, prerendering: page.prerendering,
 });
 globalThis.Document = {prototype: document}; // what the script reads of it no element can hide
 globalThis.CustomEvent = class { constructor(type, init) { Object.assign(this, init, {type}); } };
