@@ -18,6 +18,7 @@ require github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // i
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/evanw/esbuild v0.28.2
 	go.uber.org/atomic v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/perf v0.0.0-20260709024250-82a0b07e230d
