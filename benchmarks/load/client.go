@@ -87,7 +87,7 @@ func (c *Client) Open(cfg ClientConfig, _ *Nothing) error {
 		scheme = "http://"
 	}
 	var opened errgroup.Group
-	opened.SetLimit(64)
+	opened.SetLimit(16)
 	var shared *http.Client
 	for i := range cfg.Pages {
 		if i%cfg.Share == 0 {
@@ -113,13 +113,16 @@ func (c *Client) Open(cfg ClientConfig, _ *Nothing) error {
 // connections counts those of some clients, and how many of these resumed a TLS session.
 type connections struct{ dialled, resumed atomic.Int64 }
 
+// requestTimeout is the script's where much is left.
+const requestTimeout = time.Minute
+
 // newHTTP returns a client that has one connection, and keeps it for ever. Where that is
 // closed, it resumes with the tickets, if any.
 func newHTTP(cfg ClientConfig, conns *connections, tickets tls.ClientSessionCache) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(cfg.Certificate)
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(cfg.Source)}, KeepAlive: -1}
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conns.dialled.Add(1)
 			return dialer.DialContext(ctx, network, addr)

@@ -42,7 +42,7 @@ type pair struct {
 	cfg            ServerConfig
 }
 
-// run is a run under way.
+// loadRun is a run under way.
 type loadRun struct {
 	cfg   config
 	pairs []*pair
@@ -62,9 +62,10 @@ func load(cfg config) (r *report, err error) {
 	defer l.end()
 	connections := (cfg.Pages + cfg.Share - 1) / cfg.Share
 	n := max(cfg.Pairs, (connections+connectionsOfPair-1)/connectionsOfPair)
-	for range n {
+	for i := range n {
 		l.pairs = append(l.pairs, &pair{cfg: ServerConfig{
-			Addr: "127.0.0.1:0", Protocol: cfg.Protocol, Redis: socket, Idle: cfg.Idle, Certificate: certificate, Key: key,
+			// No connection comes from this address, and could take the port while the server is down.
+			Addr: fmt.Sprintf("127.0.2.%d:0", i+1), Protocol: cfg.Protocol, Redis: socket, Idle: cfg.Idle, Certificate: certificate, Key: key,
 		}})
 	}
 	if err := l.each((*pair).startServer); err != nil {

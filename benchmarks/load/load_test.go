@@ -30,6 +30,7 @@ func TestLoad(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			tt.cfg.Rounds, tt.cfg.Compress, tt.cfg.Down, tt.cfg.Idle = 1, 780, 300*time.Millisecond, 20*time.Minute
 			r, err := load(tt.cfg)
 			require.NoError(t, err)

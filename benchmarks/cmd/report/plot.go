@@ -58,7 +58,7 @@ func draw(title string, panels ...panel) []byte {
 		longest := p.longest()
 		var rows []string
 		for _, row := range p.rows {
-			text("fg", 30, y+barHeight*float64(len(row.values))/2+4, row.label)
+			first := y
 			var values []string
 			for i, v := range row.values {
 				if v == 0 {
@@ -73,6 +73,7 @@ func draw(title string, panels ...panel) []byte {
 				values = append(values, strings.TrimSpace(p.kinds[i].label+" "+figure(v)))
 				y += barHeight
 			}
+			text("fg", 30, (first+y)/2+4, row.label)
 			y += 9
 			rows = append(rows, row.label+": "+strings.Join(values, ", "))
 		}

@@ -128,19 +128,31 @@ func (r *results) parts(benchmark string, index int) (parts []string) {
 	return parts
 }
 
+// stores returns the names of the stores, some of which have two parts.
+func (r *results) stores() (stores []string) {
+	for _, name := range r.names {
+		if p := strings.Split(name, "/"); p[0] == "Stores" && len(p) > 3 {
+			if store := strings.Join(p[1:len(p)-2], "/"); !slices.Contains(stores, store) {
+				stores = append(stores, store)
+			}
+		}
+	}
+	return stores
+}
+
 func storesTable(r *results, plots map[string][]byte) string {
 	rows := [][]string{{"store, session", "ping: scs", "keepalive", "ratio", "floor", "ratio to it", "bytes to and from", "page: scs", "keepalive", "ratio", "bytes"}}
 	p := panel{heading: "Microseconds of a ping", kinds: []kind{{"floor", "bare statement"}, {"ours", "keepalive"}, {"other", "scs"}}, limit: 600}
-	for _, store := range r.parts("Stores", 1) {
+	for _, store := range r.stores() {
 		for _, s := range []string{"0.2KB", "4KB", "64KB"} {
 			name := func(what string) string { return "Stores/" + store + "/" + s + "/" + what }
 			scs, ours, floor, scsPage, page := name("handmade"), name("ping"), name("floor"), name("scs-page"), name("page")
 			if !r.has(ours) {
 				continue
 			}
-			label := strings.NewReplacer("-", " (").Replace(store)
-			if strings.Contains(label, "(") {
-				label += ")"
+			label, driver, found := strings.Cut(store, "/")
+			if found {
+				label += " (" + driver + ")"
 			}
 			label += " " + strings.Replace(s, "KB", " KB", 1)
 			bytes := func(theirs, ours string) string {
@@ -264,8 +276,9 @@ func sessionTable(r *results, plots map[string][]byte) string {
 		{"nothing is read", "unused/LoadAndSave"}, {"scs", "read/scs"},
 	}
 	rows := [][]string{{""}, {"allocations"}, {"memory"}, {"instructions, client included"}, {"of the bare handler"}}
-	instructions := panel{heading: "Thousands of instructions, client included", kinds: []kind{{"ours", ""}}}
-	allocations := panel{heading: "Allocations", kinds: []kind{{"ours", ""}}}
+	kinds := []kind{{"ours", ""}, {"other", ""}}
+	instructions := panel{heading: "Thousands of instructions, client included", kinds: kinds}
+	allocations := panel{heading: "Allocations", kinds: kinds}
 	for _, c := range columns {
 		name := "Session/" + c.name
 		if r.median(name, "allocs/op") == 0 {
@@ -278,8 +291,12 @@ func sessionTable(r *results, plots map[string][]byte) string {
 		rows[3] = append(rows[3], rounded(counted))
 		rows[4] = append(rows[4], ratio(r.ratio(name, "Session/read/bare", "instructions/op")))
 		label := strings.ReplaceAll(strings.Replace(c.label, ", with the script:", ",", 1), "nothing is read", "keepalive, nothing is read")
-		instructions.rows = append(instructions.rows, bars{label, []float64{counted / 1e3}})
-		allocations.rows = append(allocations.rows, bars{label, []float64{r.median(name, "allocs/op")}})
+		var ours []float64 // the place of our bar, which others leave empty
+		if !strings.HasSuffix(c.name, "/LoadAndSave") {
+			ours = []float64{0}
+		}
+		instructions.rows = append(instructions.rows, bars{label, append(slices.Clone(ours), counted/1e3)})
+		allocations.rows = append(allocations.rows, bars{label, append(ours, r.median(name, "allocs/op"))})
 	}
 	if r.median("Session/read/bare", "instructions/op") == 0 { // without valgrind
 		return table(rows[:3])
@@ -325,7 +342,7 @@ var protocolNames = map[string]string{"http1": "HTTP/1.1 without TLS", "https1":
 func loadTable(r *results, _ map[string][]byte) string {
 	rows := [][]string{
 		{""}, {"connections"}, {"pings per second in this run"},
-		{"pings per second and core, of the server's processor time"}, {"Redis's processor time for a ping, beside the server's"},
+		{"pings for each second of the server's processor time"}, {"Redis's processor time, to the server's"},
 		{"memory of the server for a page"},
 		{"answered within: half, 99 %, 99.9 %"}, {"after the restart, with new connections"}, {"pings that failed during the restart"}, {"sessions lost"},
 	}
