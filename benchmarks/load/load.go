@@ -300,9 +300,9 @@ func (r *report) check(cfg config) error {
 // print writes a line as of a benchmark. Its time is the servers' for a ping.
 func (r *report) print(w io.Writer, cfg config) {
 	n := r.phases[before]
-	fmt.Fprintf(w, "BenchmarkLoad/%s/%d %d %.0f ns/op %.0f redis-ns/op %.0f pings/s/core %.0f pings/s %.0f B/page %d connections",
+	fmt.Fprintf(w, "BenchmarkLoad/%s/%d %d %.0f ns/op %.0f redis-ns/op %.0f pings/s/core %.0f pings/s %.0f B/page %d connections %g compress",
 		cfg.Protocol, cfg.Pages, n.Pings, float64(r.cpu)/float64(n.Pings), float64(r.redis)/float64(n.Pings),
-		float64(n.Pings)/r.cpu.Seconds(), float64(n.Pings)/r.took.Seconds(), float64(r.memory)/float64(cfg.Pages), r.connections)
+		float64(n.Pings)/r.cpu.Seconds(), float64(n.Pings)/r.took.Seconds(), float64(r.memory)/float64(cfg.Pages), r.connections, cfg.Compress)
 	for phase, name := range map[int]string{before: "before", back: "back"} {
 		times := hdrhistogram.Import(r.phases[phase].Times)
 		for _, q := range []float64{50, 99, 99.9} {

@@ -341,7 +341,7 @@ var protocolNames = map[string]string{"http1": "HTTP/1.1 without TLS", "https1":
 
 func loadTable(r *results, _ map[string][]byte) string {
 	rows := [][]string{
-		{""}, {"connections"}, {"pings per second in this run"},
+		{""}, {"connections"}, {"schedule of pings, faster by"}, {"pings per second in this run"},
 		{"pings for each second of the server's processor time"}, {"Redis's processor time, to the server's"},
 		{"memory of the server for a page"},
 		{"answered within: half, 99 %, 99.9 %"}, {"after the restart, with new connections"}, {"pings that failed during the restart"}, {"sessions lost"},
@@ -361,7 +361,7 @@ func loadTable(r *results, _ map[string][]byte) string {
 			}
 			for i, cell := range []string{
 				thousandsOf(pages) + " pages, " + protocolNames[protocol],
-				thousands(r.median(name, "connections")), rounded(r.median(name, "pings/s")), rounded(r.median(name, "pings/s/core")),
+				thousands(r.median(name, "connections")), "× " + figure(r.median(name, "compress")), rounded(r.median(name, "pings/s")), rounded(r.median(name, "pings/s/core")),
 				"× " + ratio(r.ratioOfUnits(name, "redis-ns/op", "ns/op")),
 				size(r.median(name, "B/page")), times("before"), times("back"), thousands(r.median(name, "failed-pings")), thousands(r.median(name, "lost-sessions")),
 			} {
