@@ -15,7 +15,7 @@ export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/pos
 # Each module is built as its users build it, without the workspace of go.work.
 export GOWORK := off
 
-.PHONY: test test-long deps format workspace types fuzz bench-once bench herd released require release-check $(MODULES:%=check/%) $(MODULES:%=test/%)
+.PHONY: test test-long deps format workspace types fuzz bench-once bench bench-root bench-stores bench-beside load report herd released require release-check $(MODULES:%=check/%) $(MODULES:%=test/%)
 .NOTPARALLEL:
 
 test: deps format workspace types $(MODULES:%=check/%) $(MODULES:%=test/%) fuzz bench-once
@@ -86,9 +86,41 @@ fuzz:
 bench-once:
 	cd internal/stores && go test -short -count=1 -run='^$$' -bench=. -benchtime=1x ./...
 
-bench:
-	go test -run='^$$' -bench=. -count=6 . ./presence
-	cd internal/stores && go test -run='^$$' -bench=. -count=6 -timeout 2h . ./presence
+# All figures of docs/performance.md and docs/comparison.md, and from them the tables and
+# plots of both. The benchmarks run in turn, so that each ratio is one of the same minute.
+# `make bench-stores report` makes a part of them anew.
+RESULTS := /tmp/keepalive-bench
+ROUNDS  := 1 2 3 4 5
+bench: bench-root bench-stores bench-beside load report
+
+bench-root:
+	mkdir -p $(RESULTS) && rm -f $(RESULTS)/root.txt
+	for i in $(ROUNDS); do go test -run='^$$' -bench=. -benchtime=100ms . ./presence >>$(RESULTS)/root.txt || exit 1; done
+	cd benchmarks && if command -v valgrind >/dev/null; then go run ./cmd/instructions >$(RESULTS)/instructions.txt; fi
+
+bench-stores:
+	mkdir -p $(RESULTS) && rm -f $(RESULTS)/stores.txt
+	cd internal/stores && for i in $(ROUNDS); do go test -run='^$$' -bench=Stores -benchtime=100ms -timeout 2h . >>$(RESULTS)/stores.txt || exit 1; done
+	cd internal/stores && go test -run='^$$' -bench=Many -benchtime=20000x -timeout 2h . >$(RESULTS)/many.txt
+	cd internal/stores && go test -run='^$$' -bench=. -timeout 2h ./presence
+
+bench-beside:
+	mkdir -p $(RESULTS) && rm -f $(RESULTS)/inject.txt
+	cd benchmarks && for i in $(ROUNDS); do go test -run='^$$' -bench=Inject -benchtime=100ms . >>$(RESULTS)/inject.txt || exit 1; done
+	cd benchmarks && go run ./cmd/sizes >$(RESULTS)/sizes.txt
+
+# Many open pages with real connections. It takes half an hour, and 4 GB of memory.
+load:
+	mkdir -p $(RESULTS) && rm -f $(RESULTS)/load.txt
+	cd benchmarks && go build -o $(RESULTS)/load ./load
+	for i in $(ROUNDS); do $(RESULTS)/load -hour -pages 20 >>$(RESULTS)/load.txt || exit 1; done
+	$(RESULTS)/load -protocol https1 -pages 10000 -compress 10 -rounds 1 >>$(RESULTS)/load.txt
+	$(RESULTS)/load -protocol http2 -pages 10000 -compress 10 -rounds 1 >>$(RESULTS)/load.txt
+	$(RESULTS)/load -protocol http2 -pages 100000 -share 10 -compress 4 -rounds 1 >>$(RESULTS)/load.txt
+	$(RESULTS)/load -protocol http1 -pages 100000 -compress 4 -rounds 1 >>$(RESULTS)/load.txt
+
+report:
+	cd benchmarks && go run ./cmd/report -docs ../docs $(RESULTS)/*.txt
 
 # What a server sees of a million pages in the scenarios of docs/performance.md.
 herd:

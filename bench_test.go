@@ -1,11 +1,9 @@
 package keepalive_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -35,87 +33,16 @@ var ways = []struct {
 }
 
 // benchmarkWays runs bench with a handler's server in each of the ways.
-func benchmarkWays(b *testing.B, h http.Handler, header string, bench func(*testing.B, *wire)) {
+func benchmarkWays(b *testing.B, h http.Handler, header string, bench func(*testing.B, *apptest.Wire)) {
 	for _, way := range ways {
 		b.Run(way.name, func(b *testing.B) {
 			sm := newSessions()
 			token := newToken(b, sm)
 			srv := httptest.NewServer(way.wrap(sm, newManager(b, sm, keepalive.Config{}), h))
 			defer srv.Close()
-			bench(b, dial(b, srv, "Cookie: session="+token+"\r\n"+header))
+			bench(b, apptest.Dial(b, srv.Listener.Addr().String(), "Cookie: session="+token+"\r\n"+header))
 		})
 	}
-}
-
-// wire is an HTTP client that costs next to nothing and allocates nothing: one
-// connection, one request.
-type wire struct {
-	conn    net.Conn
-	br      *bufio.Reader
-	request []byte
-}
-
-func dial(b *testing.B, srv *httptest.Server, header string) *wire {
-	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-	require.NoError(b, err)
-	b.Cleanup(func() { _ = conn.Close() })
-	return &wire{conn: conn, br: bufio.NewReaderSize(conn, 64<<10), request: []byte("GET / HTTP/1.1\r\nHost: example.com\r\n" + header + "\r\n")}
-}
-
-// get returns the size of the body. first, if any, is called at its first byte.
-func (c *wire) get(first func()) (n int, err error) {
-	if _, err = c.conn.Write(c.request); err != nil {
-		return 0, err
-	}
-	length := -1
-	for {
-		line, err := c.line()
-		if err != nil {
-			return 0, err
-		}
-		if len(line) == 0 {
-			break
-		}
-		if v, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			length = number(v, 10)
-		}
-	}
-	if first != nil {
-		if _, err = c.br.Peek(1); err != nil {
-			return 0, err
-		}
-		first()
-	}
-	if length >= 0 {
-		return c.br.Discard(length)
-	}
-	for {
-		line, err := c.line()
-		if err != nil {
-			return n, err
-		}
-		size := number(line, 16)
-		if _, err = c.br.Discard(size + len("\r\n")); err != nil || size == 0 {
-			return n, err
-		}
-		n += size
-	}
-}
-
-func (c *wire) line() ([]byte, error) {
-	line, err := c.br.ReadSlice('\n')
-	return bytes.TrimRight(line, "\r\n"), err
-}
-
-func number(b []byte, base int) (n int) {
-	for _, c := range b {
-		d := int(c - '0')
-		if c >= 'a' {
-			d = int(c-'a') + 10
-		}
-		n = n*base + d
-	}
-	return n
 }
 
 // browser is the header that Firefox sends.
@@ -170,13 +97,13 @@ func BenchmarkResponse(b *testing.B) {
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
-			benchmarkWays(b, tt.h, tt.header, func(b *testing.B, c *wire) {
-				n, err := c.get(nil)
+			benchmarkWays(b, tt.h, tt.header, func(b *testing.B, c *apptest.Wire) {
+				n, err := c.Get(nil)
 				require.NoError(b, err)
 				require.GreaterOrEqual(b, n, tt.size)
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := c.get(nil); err != nil {
+					if _, err := c.Get(nil); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -232,10 +159,10 @@ func BenchmarkSession(b *testing.B) {
 				})
 				srv := httptest.NewServer(way.wrap(sm, newManager(b, sm, keepalive.Config{}), h))
 				defer srv.Close()
-				c := dial(b, srv, browser+"Cookie: session="+token+"\r\n")
+				c := apptest.Dial(b, srv.Listener.Addr().String(), browser+"Cookie: session="+token+"\r\n")
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := c.get(nil); err != nil {
+					if _, err := c.Get(nil); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -255,7 +182,7 @@ func BenchmarkFirstByte(b *testing.B) {
 		<-arrived
 		_, _ = io.WriteString(w, page[60:])
 	})
-	benchmarkWays(b, h, "", func(b *testing.B, c *wire) {
+	benchmarkWays(b, h, "", func(b *testing.B, c *apptest.Wire) {
 		var total time.Duration
 		var start time.Time
 		first := func() {
@@ -265,7 +192,7 @@ func BenchmarkFirstByte(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			start = time.Now()
-			if _, err := c.get(first); err != nil {
+			if _, err := c.Get(first); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -283,11 +210,11 @@ func BenchmarkGigabyte(b *testing.B) {
 			_, _ = w.Write(chunk)
 		}
 	})
-	benchmarkWays(b, h, "", func(b *testing.B, c *wire) {
+	benchmarkWays(b, h, "", func(b *testing.B, c *apptest.Wire) {
 		b.SetBytes(1 << 30)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := c.get(nil); err != nil {
+			if _, err := c.Get(nil); err != nil {
 				b.Fatal(err)
 			}
 		}
