@@ -15,7 +15,7 @@ import { config, script, sharedKey } from './config.js';
 import { page } from './dom.js';
 import { updateExtras } from './loader.js';
 import { announce, draw, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
-import { isComeback, pageRequestedAt } from './pageload.js';
+import { isComeback, requestedAt, visit } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
 import { readRecord, savePageLoad, saveUser, updateClaimed, updateRecord, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
@@ -129,14 +129,14 @@ const listen = () => {
 /** Counts the page's load as an answer of the server, if it is one, and returns when the page was requested, or 0. */
 const countPageLoad = () => {
 	tab.sureAt = Date.now();
-	const requestedAt = pageRequestedAt();
-	if (requestedAt) {
-		saveUser(requestedAt);
-		if (!('passive' in config)) savePageLoad(requestedAt);
-		tab.opened = requestedAt;
+	const at = requestedAt(visit());
+	if (at) {
+		saveUser(at);
+		if (!('passive' in config)) savePageLoad(at);
+		tab.opened = at;
 		tab.woken = 0; // the page is as young as what it knows
 	}
-	return requestedAt;
+	return at;
 };
 
 /** Takes what the page's load says of the session. */
