@@ -430,7 +430,7 @@
     /** @type {PerformanceNavigationTiming} */
     performance.getEntriesByType("navigation")[0] || {}
   );
-  var isComeback = ({ type } = visit()) => type === "back_forward";
+  var isComeback = ({ type }) => type === "back_forward";
   var requestedAt = (entry) => (
     // 304 counts as the server's: engines report the header's size then, and 0 for a page out of their cache.
     // performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
@@ -581,7 +581,7 @@
   };
   var countPageLoad = () => {
     tab.sureAt = Date.now();
-    const at = requestedAt(visit());
+    const at = Math.min(requestedAt(visit()), tab.opened);
     if (at) {
       saveUser(at);
       if (!("passive" in config)) savePageLoad(at);
@@ -593,10 +593,10 @@
   var takePageLoad = () => {
     const isCounted = countPageLoad();
     const { gone = 0, at = 0 } = readRecord();
-    tab.look = isComeback() || gone > at;
+    tab.look = isComeback(visit()) || gone > at;
     hidePage(tab.look);
     if (isCounted) return;
-    tab.sureAt = tab.opened + LONGEST_LOAD;
+    tab.sureAt = Date.now() + LONGEST_LOAD;
     addEventListener("load", countPageLoad);
   };
   var runAgain = (fresh) => {

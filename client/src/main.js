@@ -129,7 +129,8 @@ const listen = () => {
 /** Counts the page's load as an answer of the server, if it is one, and returns when the page was requested, or 0. */
 const countPageLoad = () => {
 	tab.sureAt = Date.now();
-	const at = requestedAt(visit());
+	// At the load, which may come after a sleep, the clock of performance may be behind by that.
+	const at = Math.min(requestedAt(visit()), tab.opened);
 	if (at) {
 		saveUser(at);
 		if (!('passive' in config)) savePageLoad(at);
@@ -145,11 +146,11 @@ const takePageLoad = () => {
 	// What the tabs know of an end may be of a session before this one, or of a clock that has been set back since. A worker's
 	// cache may have had the page.
 	const { gone = 0, at = 0 } = readRecord();
-	tab.look = isComeback() || gone > at;
+	tab.look = isComeback(visit()) || gone > at;
 	hidePage(tab.look);
 	if (isCounted) return;
 	// Firefox often knows only at its load that the page came from the server.
-	tab.sureAt = tab.opened + LONGEST_LOAD;
+	tab.sureAt = Date.now() + LONGEST_LOAD;
 	addEventListener('load', countPageLoad); // pageshow follows
 };
 

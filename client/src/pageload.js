@@ -6,11 +6,8 @@
 export const visit = () =>
 	/** @type {PerformanceNavigationTiming} */ (performance.getEntriesByType('navigation')[0] || {});
 
-/**
- * Reports whether the page came back, by back or forward.
- * @type {(entry?: { type?: string }) => boolean}
- */
-export const isComeback = ({ type } = visit()) => type === 'back_forward';
+/** Reports whether the page came back, by back or forward. @type {(entry: { type?: string }) => boolean} */
+export const isComeback = ({ type }) => type === 'back_forward';
 
 /**
  * Returns when this was requested, or 0 where it may not come from the server: by back or forward, out of a cache, from a
