@@ -77,7 +77,7 @@
     const warn = shared.guess ? 0 : config2.warn;
     const warnAt = end - warn;
     const lastWordAt = Math.max(answeredAt, goneAt);
-    const isGone = goneAt > Math.max(answeredAt, tab2.opened);
+    const isGone = goneAt > Math.max(answeredAt, past(tab2.opened));
     const isFailing = failedAt > lastWordAt;
     const retryAfter = isFailing ? numberOrZero(shared.after) : 0;
     const isCapped = deadline - idleEnd < ROUNDING;
@@ -164,15 +164,15 @@
     if (isClaimedHere()) updateRecord({ claim: 0, ...changes });
   };
   var savePageLoad = (at) => {
-    const known = { at: 0, life: 0, ...readRecord() };
-    if (known.at >= at) return;
+    const { at: knownAt = 0, life = 0 } = readRecord();
+    if (knownAt >= at) return;
     const idle = config.idle - smallestGain(config.idle);
-    const life = known.life > at + 2 * idle ? known.life : 0;
-    updateRecord({ full: idle, ...answerOf(at, idle, life) });
+    updateRecord({ full: idle, ...answerOf(at, idle, life > at + 2 * idle ? life : 0) });
   };
   var saveUser = (requestedAt2) => {
     const { user } = config;
-    if (user !== void 0 && numberOrZero(readRecord().seen) < requestedAt2) updateRecord({ user, seen: requestedAt2 });
+    const seenAt = numberOrZero(readRecord().seen, Date.now() + CLOCK_TOLERANCE);
+    if (user !== void 0 && seenAt < requestedAt2) updateRecord({ user, seen: requestedAt2 });
   };
 
   // src/activity.js
@@ -182,7 +182,7 @@
   var lastInput = () => inputAt;
   var noteInput = (at) => {
     inputAt = at;
-    const isNews = at - sharedAt > INPUT_INTERVAL;
+    const isNews = Math.abs(at - sharedAt) > INPUT_INTERVAL;
     if (isNews) {
       sharedAt = at;
       updateRecord({ input: at });
@@ -430,13 +430,12 @@
     /** @type {PerformanceNavigationTiming} */
     performance.getEntriesByType("navigation")[0] || {}
   );
-  var isComeback = () => visit().type === "back_forward";
-  var requestedAt = ({ transferSize, deliveryType, workerStart, requestStart }) => (
+  var isComeback = ({ type }) => type === "back_forward";
+  var requestedAt = (entry) => (
     // 304 counts as the server's: engines report the header's size then, and 0 for a page out of their cache.
     // performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
-    !transferSize || deliveryType || workerStart ? 0 : Date.now() - performance.now() + requestStart
+    isComeback(entry) || !entry.transferSize || entry.deliveryType || entry.workerStart ? 0 : Date.now() - performance.now() + entry.requestStart
   );
-  var pageRequestedAt = () => isComeback() ? 0 : requestedAt(visit());
 
   // src/presence.js
   var tabName = "";
@@ -486,7 +485,7 @@
     if (!config.presence || hasLeft) return;
     const page2 = pageToReport();
     const idle = idleTime();
-    const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
+    const isRecent = Math.abs(Date.now() - reportedAt) < Math.min(config.idle / 2, PRESENCE_INTERVAL);
     const isBack = reportedIdle > BACK_AFTER && idle < reportedIdle;
     if (tabName && page2 === reportedPage && isRecent && !isBack) return;
     tabName || (tabName = takeTabName());
@@ -582,22 +581,22 @@
   };
   var countPageLoad = () => {
     tab.sureAt = Date.now();
-    const requestedAt2 = pageRequestedAt();
-    if (requestedAt2) {
-      saveUser(requestedAt2);
-      if (!("passive" in config)) savePageLoad(requestedAt2);
-      tab.opened = requestedAt2;
+    const at = Math.min(requestedAt(visit()), tab.opened);
+    if (at) {
+      saveUser(at);
+      if (!("passive" in config)) savePageLoad(at);
+      tab.opened = at;
       tab.woken = 0;
     }
-    return requestedAt2;
+    return at;
   };
   var takePageLoad = () => {
     const isCounted = countPageLoad();
     const { gone = 0, at = 0 } = readRecord();
-    tab.look = isComeback() || gone > at;
+    tab.look = isComeback(visit()) || gone > at;
     hidePage(tab.look);
     if (isCounted) return;
-    tab.sureAt = tab.opened + LONGEST_LOAD;
+    tab.sureAt = Date.now() + LONGEST_LOAD;
     addEventListener("load", countPageLoad);
   };
   var runAgain = (fresh) => {

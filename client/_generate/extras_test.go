@@ -66,6 +66,15 @@ func TestVisit(t *testing.T) {
 			require.Equal(t, known, b.disk[recordKey])
 		})
 	})
+	t.Run("by back or forward", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			comeback := loaded(s, page{kind: "back_forward"}) // the header may be of the first visit
+			s.expiry = b.now.Add(2 * time.Minute)
+			b.open(comeback)
+			b.sleep(time.Hour)
+			require.True(t, b.now.Before(s.expiry))
+		})
+	})
 	t.Run("once", func(t *testing.T) {
 		each(t, func(t *testing.T, b *browser, s *session) {
 			tb := b.open(loaded(s, page{}))

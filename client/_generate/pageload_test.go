@@ -136,6 +136,15 @@ func TestPageLoadThatIsKnownLate(t *testing.T) {
 			require.Empty(t, b.methods())
 		})
 	})
+	t.Run("after the machine slept, as some clocks do too", func(t *testing.T) {
+		each(t, func(t *testing.T, b *browser, s *session) {
+			tb := b.open(page{cached: true, loading: true, before: `performance.now = () => 300`})
+			b.suspend(15 * time.Minute)
+			tb.run(known)
+			b.sleep(time.Hour)
+			require.True(t, b.now.Before(s.expiry))
+		})
+	})
 	t.Run("but does not wait for it for long", func(t *testing.T) {
 		each(t, func(t *testing.T, b *browser, s *session) {
 			b.open(page{cached: true, loading: true})

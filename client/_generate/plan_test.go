@@ -183,6 +183,7 @@ var planCases = []planCase{
 	// Clocks.
 	{name: "set forward", state: `{at: now - 24*60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
 	{name: "set back", state: `{at: now + 60*min, idle: 20*min, full: 20*min, life: 720*min}`, ask: "POST"},
+	{name: "set back since the page was opened, and gone", state: `{gone: now - sec}`, tab: `{opened: now + 60*min}`, gone: true},
 	{name: "set back with a claim, a failure and an end in it", state: `{at: now + 60*min, idle: 20*min, claim: now + 60*min, failed: now + 60*min, after: 60*min, gone: now + 61*min}`, tab: `{woken: now + 60*min}`, ask: "POST"},
 	{name: "set back after waking does not spin", state: `{at: now - 6*sec, idle: 20*min, full: 20*min, life: 720*min}`, tab: `{woken: now + 60*min}`, in: 10*time.Minute - 6*time.Second},
 	{name: "two processes differ", state: `{at: now + 2*sec, idle: 20*min, full: 20*min, life: 720*min}`, in: 10*time.Minute + 2*time.Second},

@@ -211,3 +211,18 @@ func TestWithoutPerformanceObserver(t *testing.T) {
 		require.True(t, b.now.Before(s.expiry))
 	})
 }
+
+// A cache that ignores Cache-Control sends the app the same copy again and again. Each is only a little older.
+func TestCopyThatIsAskedForAgainAndAgain(t *testing.T) {
+	each(t, func(t *testing.T, b *browser, s *session) {
+		tb := b.open(loaded(s, page{}))
+		require.NoError(t, tb.vm.Set("timing", timing(s.idle, s.deadline.Sub(b.now))))
+		for range 60 {
+			b.sleep(time.Minute)
+			tb.run(`requested({serverTiming: timing})`)
+			require.True(t, b.now.Before(s.expiry))
+		}
+		require.Zero(t, tb.count("expired"))
+		require.NotEmpty(t, b.asked)
+	})
+}

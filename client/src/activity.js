@@ -22,7 +22,7 @@ export const lastInput = () => inputAt;
  */
 export const noteInput = (at) => {
 	inputAt = at;
-	const isNews = at - sharedAt > INPUT_INTERVAL;
+	const isNews = Math.abs(at - sharedAt) > INPUT_INTERVAL;
 	if (isNews) {
 		sharedAt = at;
 		updateRecord({ input: at });

@@ -15,7 +15,7 @@ import { config, script, sharedKey } from './config.js';
 import { page } from './dom.js';
 import { updateExtras } from './loader.js';
 import { announce, draw, isSignedOut, isUserAsked, noteSignedOut } from './notice.js';
-import { isComeback, pageRequestedAt } from './pageload.js';
+import { isComeback, requestedAt, visit } from './pageload.js';
 import { forgetReport, reportPage, watchPage } from './presence.js';
 import { readRecord, savePageLoad, saveUser, updateClaimed, updateRecord, writeRecord } from './record.js';
 import { decide, tab, takesPart } from './tab.js';
@@ -129,14 +129,15 @@ const listen = () => {
 /** Counts the page's load as an answer of the server, if it is one, and returns when the page was requested, or 0. */
 const countPageLoad = () => {
 	tab.sureAt = Date.now();
-	const requestedAt = pageRequestedAt();
-	if (requestedAt) {
-		saveUser(requestedAt);
-		if (!('passive' in config)) savePageLoad(requestedAt);
-		tab.opened = requestedAt;
+	// At the load, which may come after a sleep, the clock of performance may be behind by that.
+	const at = Math.min(requestedAt(visit()), tab.opened);
+	if (at) {
+		saveUser(at);
+		if (!('passive' in config)) savePageLoad(at);
+		tab.opened = at;
 		tab.woken = 0; // the page is as young as what it knows
 	}
-	return requestedAt;
+	return at;
 };
 
 /** Takes what the page's load says of the session. */
@@ -145,11 +146,11 @@ const takePageLoad = () => {
 	// What the tabs know of an end may be of a session before this one, or of a clock that has been set back since. A worker's
 	// cache may have had the page.
 	const { gone = 0, at = 0 } = readRecord();
-	tab.look = isComeback() || gone > at;
+	tab.look = isComeback(visit()) || gone > at;
 	hidePage(tab.look);
 	if (isCounted) return;
 	// Firefox often knows only at its load that the page came from the server.
-	tab.sureAt = tab.opened + LONGEST_LOAD;
+	tab.sureAt = Date.now() + LONGEST_LOAD;
 	addEventListener('load', countPageLoad); // pageshow follows
 };
 

@@ -6,18 +6,15 @@
 export const visit = () =>
 	/** @type {PerformanceNavigationTiming} */ (performance.getEntriesByType('navigation')[0] || {});
 
-/** Reports whether the page came back, by back or forward. */
-export const isComeback = () => visit().type === 'back_forward';
+/** Reports whether the page came back, by back or forward. @type {(entry: { type?: string }) => boolean} */
+export const isComeback = ({ type }) => type === 'back_forward';
 
 /**
- * Returns when this was requested, or 0 where it may not come from the server: out of a cache, from a service worker, or
- * in an engine that tells too little.
- * @param {PerformanceResourceTiming} entry
+ * Returns when this was requested, or 0 where it may not come from the server: by back or forward, out of a cache, from a
+ * service worker, or in an engine that tells too little. For the page one ping more is made then.
+ * @param {PerformanceResourceTiming & { type?: string }} entry
  */
-export const requestedAt = ({ transferSize, deliveryType, workerStart, requestStart }) =>
+export const requestedAt = (entry) =>
 	// 304 counts as the server's: engines report the header's size then, and 0 for a page out of their cache.
 	// performance.timeOrigin drifts in a browser that runs for days (w3c/hr-time#115).
-	!transferSize || deliveryType || workerStart ? 0 : Date.now() - performance.now() + requestStart;
-
-/** Returns when the page was requested, or 0 where it may not come from the server. Then one ping more is made. */
-export const pageRequestedAt = () => (isComeback() ? 0 : requestedAt(visit()));
+	isComeback(entry) || !entry.transferSize || entry.deliveryType || entry.workerStart ? 0 : Date.now() - performance.now() + entry.requestStart;

@@ -77,7 +77,7 @@ export const plan = (shared, now, config, tab) => {
 
 	// What the tabs knew of an end before this page was opened may be of a session before this one.
 	const lastWordAt = Math.max(answeredAt, goneAt);
-	const isGone = goneAt > Math.max(answeredAt, tab.opened);
+	const isGone = goneAt > Math.max(answeredAt, past(tab.opened));
 	const isFailing = failedAt > lastWordAt;
 	const retryAfter = isFailing ? numberOrZero(shared.after) : 0;
 	// A ping would gain nothing: it can't move the expiry beyond the deadline.

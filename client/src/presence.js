@@ -74,7 +74,7 @@ export const reportPage = () => {
 	if (!config.presence || hasLeft) return;
 	const page = pageToReport();
 	const idle = idleTime();
-	const isRecent = Date.now() - reportedAt < Math.min(config.idle / 2, PRESENCE_INTERVAL);
+	const isRecent = Math.abs(Date.now() - reportedAt) < Math.min(config.idle / 2, PRESENCE_INTERVAL);
 	const isBack = reportedIdle > BACK_AFTER && idle < reportedIdle;
 	if (tabName && page === reportedPage && isRecent && !isBack) return;
 	tabName ||= takeTabName();

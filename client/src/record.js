@@ -8,6 +8,7 @@
 import { answerOf, smallestGain } from './answer.js';
 import { config, sharedKey } from './config.js';
 import { numberOrZero } from './plan.js';
+import { CLOCK_TOLERANCE } from './times.js';
 
 /**
  * Times are Date.now() values: performance.now() stands still on some systems while they sleep. The names are a contract:
@@ -77,13 +78,12 @@ export const updateClaimed = (changes) => {
  * @param {number} at when it was requested
  */
 export const savePageLoad = (at) => {
-	const known = { at: 0, life: 0, ...readRecord() };
-	if (known.at >= at) return;
+	const { at: knownAt = 0, life = 0 } = readRecord();
+	if (knownAt >= at) return;
 	const idle = config.idle - smallestGain(config.idle);
 	// A deadline that is far away is worth remembering, for the warning. A near one may be that of a session before this
 	// one; without it the server is asked in time.
-	const life = known.life > at + 2 * idle ? known.life : 0;
-	updateRecord({ full: idle, ...answerOf(at, idle, life) });
+	updateRecord({ full: idle, ...answerOf(at, idle, life > at + 2 * idle ? life : 0) });
 };
 
 /**
@@ -92,5 +92,7 @@ export const savePageLoad = (at) => {
  */
 export const saveUser = (requestedAt) => {
 	const { user } = config;
-	if (user !== undefined && numberOrZero(readRecord().seen) < requestedAt) updateRecord({ user, seen: requestedAt });
+	// A later one ahead of the clock was seen before that was set back.
+	const seenAt = numberOrZero(readRecord().seen, Date.now() + CLOCK_TOLERANCE);
+	if (user !== undefined && seenAt < requestedAt) updateRecord({ user, seen: requestedAt });
 };

@@ -37,7 +37,8 @@ const noteRequest = (entry, core) => {
 	const gain = smallestGain(core.config.idle);
 	const isGain = answer && answer.at > Math.max(at, gone) && answer.at + answer.idle > at + idle + gain;
 	if (!isGain || !(answer.life < life + 5 * gain)) return;
-	core.update(answer);
+	// Otherwise a copy that is asked for again and again would move the deadline each time by less than the tolerance.
+	core.update({ ...answer, life: Math.min(answer.life, life) });
 	core.tick();
 };
 
