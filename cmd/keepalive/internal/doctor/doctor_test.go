@@ -22,6 +22,9 @@ func signInByGET(o *doctor.Options) { o.Login, o.Form, o.SecondForm = o.Login+"?
 // good are set-ups in which nothing is wrong.
 var good = []setup{
 	{name: "net/http"},
+	{name: "Cookie.Domain, and an address in upper case", prepare: func(p *program) { p.sm.Cookie.Domain = "localhost" }, serve: func(p *program, h http.Handler) string {
+		return strings.Replace(serveHTTP(p, h), "127.0.0.1", "LOCALHOST", 1)
+	}},
 	{name: "chi, compression outside", wrap: func(p *program) http.Handler {
 		r := chi.NewRouter()
 		r.Use(middleware.RequestID, middleware.Recoverer, middleware.Compress(5), p.km.LoadAndSave)
