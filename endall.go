@@ -60,6 +60,9 @@ func (m *Manager) EndAll(ctx context.Context, end func(ctx context.Context) bool
 		}
 		// Not by the guard, which would take it for a step of the request in ctx.
 		_, found, err := take(ctx, store, key)
+		if err != nil && remove(ctx, store, key) == nil { // what can't be read can be deleted all the same
+			found, err = true, nil
+		}
 		if err != nil {
 			fail(key, err)
 		} else if found {

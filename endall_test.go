@@ -163,13 +163,17 @@ type setStore struct {
 	scs.Store
 	sessions map[string][]byte
 	err      error
-	failing  string
+	failing  string // can't be deleted
+	hidden   string // can't be found
 	deleted  []string
 }
 
 func (s *setStore) All() (map[string][]byte, error) { return maps.Clone(s.sessions), s.err }
 
 func (s *setStore) Find(key string) ([]byte, bool, error) {
+	if key == s.hidden {
+		return nil, false, errors.New("no answer about " + key)
+	}
 	data, found := s.sessions[key]
 	return data, found, nil
 }
@@ -192,8 +196,8 @@ func TestEndAllErrors(t *testing.T) {
 	ann := data("ann", time.Hour)
 	t.Run("single sessions", func(t *testing.T) {
 		store := &setStore{sessions: map[string][]byte{
-			"a": ann, "b": ann, "bob": data("bob", time.Hour), "stuck": ann, "broken": []byte("x"), "over": data("ann", -time.Hour),
-		}, failing: "stuck"}
+			"a": ann, "b": ann, "hidden": ann, "bob": data("bob", time.Hour), "stuck": ann, "broken": []byte("x"), "over": data("ann", -time.Hour),
+		}, failing: "stuck", hidden: "hidden"}
 		sm := newSessions()
 		sm.Store = store
 		km := newManager(t, sm, keepalive.Config{})
@@ -201,7 +205,7 @@ func TestEndAllErrors(t *testing.T) {
 		require.ErrorContains(t, err, "no route to stuck")
 		require.Len(t, err.(interface{ Unwrap() []error }).Unwrap(), 2, "and of what can't be decoded: %v", err)
 		slices.Sort(store.deleted)
-		require.Equal(t, []string{"a", "b"}, store.deleted)
+		require.Equal(t, []string{"a", "b", "hidden"}, store.deleted)
 		require.Contains(t, store.sessions, "broken")
 	})
 	t.Run("the list", func(t *testing.T) {

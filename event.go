@@ -131,8 +131,8 @@ type Event struct {
 	Kind EventKind
 
 	// Request is the request that caused it. Its context holds the session, except for
-	// EventPing, EventGone, EventLeave, EventRefused, EventStore and most of EventError.
-	// It must not be kept.
+	// EventPing, EventGone, EventLeave, EventRefused, EventStore and most of EventError,
+	// and with Inject alone for EventInject and EventSkip. It must not be kept.
 	Request *http.Request
 
 	// Session is the session's name. It stays the same for as long as the session

@@ -67,9 +67,15 @@ func (res *response) timingMetric() string {
 }
 
 // isForCDN reports whether a response has directives for some shared caches, which they
-// follow in place of Cache-Control (RFC 9213).
+// follow in place of Cache-Control: a targeted field (RFC 9213), such as those of
+// Cloudflare, Vercel, Netlify and LiteSpeed, or that of nginx.
 func isForCDN(h http.Header) bool {
-	return h["Cdn-Cache-Control"] != nil || h["Surrogate-Control"] != nil
+	for name := range h {
+		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" || name == "X-Accel-Expires" {
+			return true
+		}
+	}
+	return false
 }
 
 // isPrivate reports whether Cache-Control keeps a response out of shared caches, or makes

@@ -130,6 +130,9 @@ func TestServerTiming(t *testing.T) {
 		{name: "private as a field", handler: json("Cache-Control", `no-cache="a, private, b"`), want: none},
 		{name: "CDN-Cache-Control", handler: json("Cache-Control", "private", "CDN-Cache-Control", "max-age=60"), want: none},
 		{name: "page with CDN-Cache-Control", handler: wiretest.RespondHTML(0, page, "CDN-Cache-Control", "max-age=60"), want: none},
+		{name: "the field of one cache", handler: json("Cache-Control", "private", "Cloudflare-CDN-Cache-Control", "max-age=60"), want: none},
+		{name: "the field of LiteSpeed", handler: json("Cache-Control", "private", "X-LiteSpeed-Cache-Control", "public"), want: none},
+		{name: "the field of nginx", handler: json("Cache-Control", "private", "X-Accel-Expires", "60"), want: none},
 		{name: "Surrogate-Control", handler: json("Cache-Control", "private", "Surrogate-Control", "max-age=60"), want: none},
 
 		{name: "same-origin", header: "Sec-Fetch-Site: same-origin\r\n", handler: private, want: value},

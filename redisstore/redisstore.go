@@ -12,8 +12,8 @@
 // clusters. The pool's connections must support contexts, as redigo's own do.
 //
 // A call ends with its context, also while a server hangs. One whose connection fails
-// is made again, at most three times, as a pool may have several connections to a
-// server that has gone. After each failure the pool has one less.
+// is made again: as often as the pool has idle connections, of which each failure takes
+// one away, as the server may have closed them all, and three times more.
 //
 // Expiries are times of the app's clock, as deadlines are. A Redis server whose
 // clock is ahead ends sessions early by as much. What a server does that is full, and
@@ -21,6 +21,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -56,14 +57,14 @@ func NewWithPrefix(pool *redis.Pool, prefix string) *RedisStore {
 type caller struct{ pool *redis.Pool }
 
 // maxTries is how often a call is made whose connection fails each time.
-const maxTries = 4
+func maxTries(pool *redis.Pool) int { return pool.IdleCount() + 4 }
 
 // run makes a call with a connection, and again with another one if that fails. It
 // does not leave it to redigo to end the call with its context: a TLS handshake goes
 // on, and so does a Dial.
 func run[T any](ctx context.Context, pool *redis.Pool, call func(context.Context, redis.Conn) (T, error)) (T, error) {
 	return touch.RunWithContext(ctx, func(ctx context.Context) (v T, err error) {
-		for range maxTries {
+		for range maxTries(pool) {
 			var failed bool
 			if v, failed, err = try(ctx, pool, call); !failed || ctx.Err() != nil {
 				break
@@ -106,19 +107,24 @@ func orNil(reply any, err error) ([]byte, error) {
 }
 
 // GetDel may find nothing because it was carried out on a connection that failed
-// then. That failure is returned.
+// then. The first failure is returned.
 func (c caller) GetDel(ctx context.Context, key string) ([]byte, error) {
 	return touch.RunWithContext(ctx, func(ctx context.Context) ([]byte, error) {
 		getDel := func(ctx context.Context, conn redis.Conn) ([]byte, error) {
 			return orNil(redis.DoContext(conn, ctx, "GETDEL", key))
 		}
-		data, failed, err := try(ctx, c.pool, getDel)
-		if failed {
-			if again, _, _ := try(ctx, c.pool, getDel); again != nil {
-				return again, nil
+		var first error
+		for range maxTries(c.pool) {
+			data, failed, err := try(ctx, c.pool, getDel)
+			first = cmp.Or(first, err)
+			switch {
+			case data != nil:
+				return data, nil
+			case !failed || ctx.Err() != nil:
+				return nil, first
 			}
 		}
-		return data, err
+		return nil, first
 	})
 }
 

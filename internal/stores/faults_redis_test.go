@@ -2,6 +2,7 @@ package stores_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	redigo "github.com/gomodule/redigo/redis"
 	"github.com/redis/go-redis/v9"
 	"github.com/seed4a306b22/keepalive/goredisstore"
 	"github.com/seed4a306b22/keepalive/internal/stores/servers"
+	"github.com/seed4a306b22/keepalive/redisstore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -242,4 +245,42 @@ func TestFaultRedisFailover(t *testing.T) {
 	}
 	code, ok = a.put(both, "after")
 	require.True(t, ok, code)
+}
+
+// A server may have closed all idle connections of a pool, as by its setting timeout.
+// That costs no call.
+func TestFaultIdleConnections(t *testing.T) {
+	b := startRedigo(t)
+	pool := redigoPool(t, b.server, via{})
+	store := redisstore.New(pool)
+	calls := map[string]func(key string) (found bool, err error){
+		"Take": func(key string) (found bool, err error) { _, found, err = store.Take(t.Context(), key); return },
+		"Touch": func(key string) (found bool, err error) {
+			_, found, err = store.Touch(t.Context(), key, idle, readHead)
+			return
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			key := rand.Text()
+			require.NoError(t, store.Commit(key, newRecord(t, 0).data, time.Now().Add(time.Minute)))
+			conns := make([]redigo.Conn, 20)
+			for i := range conns {
+				conns[i] = pool.Get()
+				_, err := conns[i].Do("PING")
+				require.NoError(t, err)
+			}
+			for _, conn := range conns {
+				require.NoError(t, conn.Close())
+			}
+			killer := redigoPool(t, b.server, via{}).Get()
+			defer killer.Close()
+			killed, err := redigo.Int(killer.Do("CLIENT", "KILL", "TYPE", "normal"))
+			require.NoError(t, err)
+			require.Equal(t, len(conns), killed)
+			found, err := call(key)
+			require.NoError(t, err)
+			require.True(t, found)
+		})
+	}
 }

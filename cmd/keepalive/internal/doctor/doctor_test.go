@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,9 @@ func signInByGET(o *doctor.Options) { o.Login, o.Form, o.SecondForm = o.Login+"?
 // good are set-ups in which nothing is wrong.
 var good = []setup{
 	{name: "net/http"},
+	{name: "Cookie.Domain, and an address in upper case", prepare: func(p *program) { p.sm.Cookie.Domain = "localhost" }, serve: func(p *program, h http.Handler) string {
+		return strings.Replace(serveHTTP(p, h), "127.0.0.1", "LOCALHOST", 1)
+	}},
 	{name: "chi, compression outside", wrap: func(p *program) http.Handler {
 		r := chi.NewRouter()
 		r.Use(middleware.RequestID, middleware.Recoverer, middleware.Compress(5), p.km.LoadAndSave)
@@ -300,6 +304,32 @@ func TestDoctor(t *testing.T) {
 			require.Equal(t, s.want, names, report)
 		})
 	}
+}
+
+// A sign-in may go by another origin, which must not get the fields for the program.
+func TestHeaderIsForTheProgram(t *testing.T) {
+	var elsewhere, back http.Header
+	s := setup{prepare: func(p *program) {
+		provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			elsewhere = r.Header.Clone()
+			http.Redirect(w, r, r.FormValue("back"), http.StatusFound)
+		}))
+		t.Cleanup(provider.Close)
+		p.mux.HandleFunc("/elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, provider.URL+"?back=http://"+r.Host+"/back", http.StatusFound)
+		})
+		p.mux.HandleFunc("/back", func(w http.ResponseWriter, r *http.Request) {
+			back = r.Header.Clone()
+			p.sm.Put(r.Context(), "user", "ann")
+		})
+	}, options: func(o *doctor.Options) {
+		o.Header = http.Header{"X-Key": {"secret"}}
+		o.Login, o.Form, o.SecondForm = "/elsewhere", "", ""
+	}}
+	require.Empty(t, s.examine(t).Findings)
+	require.NotNil(t, elsewhere)
+	require.Empty(t, elsewhere["X-Key"])
+	require.Equal(t, []string{"secret"}, back["X-Key"])
 }
 
 // Each kind of finding is one of a set-up above.

@@ -178,8 +178,8 @@ func (e *examination) cookiePathMisses() (path string, ok bool) {
 
 // refusal says why a browser refuses a cookie, "" if it does not.
 func (c setCookie) refusal() string {
-	host := c.from.Hostname()
-	domain := strings.TrimPrefix(c.Domain, ".")
+	host := strings.ToLower(c.from.Hostname())
+	domain := strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 	switch {
 	case c.Secure && c.from.Scheme == "http":
 		return "it has Secure, but comes without TLS"

@@ -20,6 +20,7 @@ import (
 const (
 	maxBody        = 4 << 20
 	requestTimeout = 30 * time.Second
+	maxRedirects   = 10
 )
 
 // visitor is a browser of one user, as far as HTTP goes: it keeps cookies, and
@@ -99,7 +100,17 @@ func (v *visitor) signIn(ctx context.Context, login *url.URL, form string) error
 	}
 	asBrowser(r.Header, login)
 	client := *v.client
-	client.CheckRedirect = nil
+	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		if len(via) >= maxRedirects {
+			return errors.New("too many redirects")
+		}
+		if next.URL.Host != login.Host { // net/http keeps only those back that it knows as secrets
+			for name := range v.header {
+				next.Header.Del(name)
+			}
+		}
+		return nil
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		return withoutQuery(err)
