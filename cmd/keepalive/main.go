@@ -81,7 +81,7 @@ func examine(ctx context.Context, args []string, stdout, stderr io.Writer) (int,
 	}))
 	flags.StringVar(&opts.Login, "login", "", "the `path` that signs in, in place of -cookie; the new session is left behind")
 	set := func(to *string) func(string) error { return func(value string) error { *to = value; return nil } }
-	flags.Func("form", "what is posted to -login, as user=ann&password=…, or @ and a `file`; else it is opened by GET", fromFile(set(&opts.Form)))
+	flags.Func("form", "the `form` that is posted to -login, as user=ann&password=…, or @ and a file; without it -login is opened by GET", fromFile(set(&opts.Form)))
 	flags.Func("second-cookie", "the `cookie` of a second user, who must not get the first one's page", fromFile(set(&opts.SecondCookie)))
 	flags.Func("second-form", "the `form` by which a second user signs in", fromFile(set(&opts.SecondForm)))
 	flags.StringVar(&opts.Path, "path", "", "the `path` of the endpoints as browsers see it (default: what the page says, or /keepalive/)")
