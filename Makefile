@@ -15,15 +15,23 @@ export PATH := $(PATH):/usr/sbin$(addprefix :,$(lastword $(wildcard /usr/lib/pos
 # Each module is built as its users build it, without the workspace of go.work.
 export GOWORK := off
 
-.PHONY: test test-long deps format workspace types fuzz bench-once bench bench-root bench-stores bench-beside load report herd released require release-check $(MODULES:%=check/%) $(MODULES:%=test/%)
+.PHONY: test tests test-long deps format workspace types fuzz bench-once bench bench-root bench-stores bench-beside load report herd released require release-check $(MODULES:%=check/%) $(MODULES:%=test/%)
+ifndef BESIDE
 .NOTPARALLEL:
+endif
 
-test: deps format workspace types $(MODULES:%=check/%) $(MODULES:%=test/%) fuzz bench-once
+test: deps format workspace types $(MODULES:%=check/%) tests fuzz bench-once
+
+# Tests of the stores mostly wait, so those of the other modules run beside them. The
+# browsers have the machine for themselves.
+tests:
+	$(MAKE) BESIDE=yes -j2 --output-sync=target test/internal/stores $(filter-out test/internal/stores test/internal/e2e,$(MODULES:%=test/%))
+	$(MAKE) test/internal/e2e
 
 # The counts that the documents speak of.
 test-long: export KEEPALIVE_ROUNDS = 20000
 test-long: TESTFLAGS = -race -timeout 6h -v
-test-long: deps test/. test/internal/stores bench
+test-long: deps test/. test/internal/stores bench-root bench-stores bench-beside load
 
 # Installs what is missing where it may, else says what to install. npm and nodejs
 # are asked for only where they are missing: Debian's would conflict with others.
@@ -64,8 +72,14 @@ types:
 # would take minutes longer with it, run without the race detector.
 TESTFLAGS := -race -timeout 60m
 test/client/_generate test/internal/oracle test/internal/simulation: TESTFLAGS := -timeout 60m
-$(filter-out test/internal/e2e,$(MODULES:%=test/%)): test/%:
+$(filter-out test/internal/e2e test/internal/stores,$(MODULES:%=test/%)): test/%:
 	cd $* && go test -count=1 $(TESTFLAGS) ./...
+
+# In two processes, as the tests of faults count the goroutines of theirs.
+test/internal/stores:
+	cd internal/stores && faults=$$(mktemp) && trap 'cat $$faults; rm $$faults' EXIT && \
+	{ go test -count=1 $(TESTFLAGS) -run '^TestFault' . >$$faults 2>&1 & first=$$!; \
+	go test -count=1 $(TESTFLAGS) -parallel 12 -skip '^TestFault' ./...; second=$$?; wait $$first && exit $$second; }
 
 # Up to five tests that fail are run again, each alone, and listed at the end. One that
 # fails again fails the step.
