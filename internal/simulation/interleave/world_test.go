@@ -222,8 +222,8 @@ func commute(a, b *request) bool {
 	return a.key != b.key || strings.HasSuffix(a.call, "Find") && strings.HasSuffix(b.call, "Find")
 }
 
-// isRepeated reports whether another order, with r before what was last, or with an equal request first, is as good as
-// this.
+// isRepeated reports whether another order is as good as this, with r before what was
+// last, or with an equal request first.
 func (w *world) isRepeated(r *request) bool {
 	n := slices.Index(w.requests, r)
 	if w.last != nil && !w.isShared && n < slices.Index(w.requests, w.last) && r.arrived < w.steps && commute(r, w.last) {
@@ -232,9 +232,10 @@ func (w *world) isRepeated(r *request) bool {
 	return r.calls == 0 && slices.ContainsFunc(w.requests[:n], func(other *request) bool { return other.name == r.name && other.calls == 0 })
 }
 
-// run lets the requests make their calls in the order of choices, each the index among those that may go on, and then the first
-// one always. It returns all choices made, and how many there were at each. It has failed where there were fewer than
-// before: sessions share the locks of a wrapper by chance.
+// run lets the requests make their calls in the order of choices, each the index among
+// those that may go on, and after them always the first. It returns all choices made,
+// and how many there were at each. It has failed where there were fewer than before:
+// sessions share the locks of a wrapper by chance.
 func (w *world) run(choices []int) (made, of []int, failed bool) {
 	for {
 		ready := w.ready()
