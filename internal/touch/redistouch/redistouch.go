@@ -191,9 +191,9 @@ const expiryFunction = `
 local function expiry_of(key)
   local at = redis.pcall('PEXPIRETIME', key)
   if type(at) == 'number' then return at end
+  local time = redis.call('TIME') -- before PTTL: the sum must not be too late
   local left = redis.call('PTTL', key)
   if left < 0 then return left end
-  local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000) + left
 end
 `
