@@ -21,22 +21,21 @@ import (
 
 // deployment is where the requests run.
 type deployment struct {
-	name      string
-	instances int
-	store     func(*world) scs.Store
+	name  string
+	store func(*world) scs.Store
 	// merges is whether the store has Swap and Take, or gets them by its wrapper.
 	merges bool
-	// isWrapped is whether New wraps the store, which a call of the wrapper calls more than once.
+	// isWrapped is whether New wraps the store. All requests go to one instance then.
 	isWrapped bool
 	// identifies is whether Config.Identify is set. Then nobody gets what another user has written meanwhile.
 	identifies bool
 }
 
 var deployments = []deployment{
-	{name: "store of all methods", instances: 3, merges: true, store: func(w *world) scs.Store { return fullGate{gate{w}} }},
-	{name: "users", instances: 3, merges: true, identifies: true, store: func(w *world) scs.Store { return fullGate{gate{w}} }},
-	{name: "store without the optional methods", instances: 3, store: func(w *world) scs.Store { return gate{w} }},
-	{name: "wrapped store", instances: 1, merges: true, isWrapped: true, store: func(w *world) scs.Store { return innerGate{w} }},
+	{name: "store of all methods", merges: true, store: func(w *world) scs.Store { return fullGate{gate{w}} }},
+	{name: "users", merges: true, identifies: true, store: func(w *world) scs.Store { return fullGate{gate{w}} }},
+	{name: "store without the optional methods", store: func(w *world) scs.Store { return gate{w} }},
+	{name: "wrapped store", merges: true, isWrapped: true, store: func(w *world) scs.Store { return innerGate{w} }},
 }
 
 // Every three requests, and every two of a store without Swap and Take, which makes more calls.
@@ -66,16 +65,16 @@ func runAll(t *testing.T, d deployment, actions ...action) (runs int) {
 	w := new(world)
 	var handlers []http.Handler
 	for len(handlers) < len(actions) {
-		if len(handlers) < d.instances {
-			handlers = append(handlers, newInstance(t, w, d))
-		} else {
+		if d.isWrapped && len(handlers) > 0 {
 			handlers = append(handlers, handlers[0])
+		} else {
+			handlers = append(handlers, newInstance(t, w, d))
 		}
 	}
 	codec := scs.GobCodec{}
 	contents := map[string]any{"user": "alice", "a": "", "b": "", "c": ""}
 	for choices := []int{}; choices != nil; {
-		*w = world{token: fmt.Sprintf("%043d", runs), began: time.Now(), isShared: d.instances == 1, inner: memstore.NewWithCleanupInterval(0)}
+		*w = world{token: fmt.Sprintf("%043d", runs), began: time.Now(), isShared: d.isWrapped, inner: memstore.NewWithCleanupInterval(0)}
 		data, err := codec.Encode(w.began.Add(lifetime-time.Hour).UTC(), contents)
 		require.NoError(t, err)
 		if !d.isWrapped {
